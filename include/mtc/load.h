@@ -1,0 +1,124 @@
+/*
+ * Loaders: where a value comes from when no tier has it.
+ *
+ * A loader is a function of yours. The cache calls it once per key however
+ * many callers ask, in the thread of the caller that leads the load. It may
+ * use the same cache for other keys. No lock of the library is held while it
+ * runs; it may end by pthread_exit, cancellation or a C++ exception, and one
+ * of those who wait takes over.
+ */
+#ifndef MTC_LOAD_H
+#define MTC_LOAD_H
+
+#include "mtc/value.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** One load in progress: opaque, read and answered through functions. */
+typedef struct mtc_load mtc_load;
+
+/**
+ * Your function that produces the value of a key.
+ *
+ * It gives the value with mtc_load_set_value or mtc_load_take_value and
+ * returns MTC_OK; or returns MTC_MISS: the source has nothing (not cached);
+ * or a negative status: the load failed, and everyone who waits gets that
+ * status; or MTC_PENDING: the answer comes later, from any thread, through
+ * exactly one call of mtc_load_answer or mtc_load_drop.
+ */
+typedef mtc_status (*mtc_loader)(mtc_load *load, void *ctx);
+
+/**
+ * The key that is being loaded.
+ *
+ * @param load the load that the loader was given.
+ * @return the key, borrowed until the load is answered.
+ *
+ * **Returns** always.
+ * **Threads** the one that owns the load: the loader, later the answerer.
+ * **Blocks** never.
+ * **Since** 0.1
+ */
+MTC_API mtc_slice mtc_load_key(const mtc_load *load);
+
+/**
+ * Gives the loaded value; the bytes are copied. The last call counts.
+ *
+ * @param load the load.
+ * @param value the bytes, borrowed for the call.
+ * @return MTC_OK; MTC_E_TOO_LARGE over the cache's value_size_max;
+ *         MTC_E_NO_MEMORY; MTC_E_INVALID for a NULL load, or NULL data with a
+ *         size.
+ *
+ * **Returns** as above.
+ * **Threads** the one that owns the load.
+ * **Blocks** never.
+ * **Since** 0.1
+ */
+MTC_API mtc_status mtc_load_set_value(mtc_load *load, mtc_slice value);
+
+/**
+ * Gives the loaded value without a copy: a value that the loader holds, for
+ * example from another cache. Taken over only when the call succeeds.
+ *
+ * @param load the load.
+ * @param value the value; zeroed when taken.
+ * @return MTC_OK; MTC_E_TOO_LARGE over the cache's value_size_max;
+ *         MTC_E_NO_MEMORY; MTC_E_INVALID for NULL.
+ *
+ * **Returns** as above.
+ * **Threads** the one that owns the load.
+ * **Blocks** never.
+ * **Since** 0.1
+ */
+MTC_API mtc_status mtc_load_take_value(mtc_load *load, mtc_value *value);
+
+/**
+ * Sets the time to live of this one result in place of the strategy's.
+ *
+ * @param load the load.
+ * @param ttl_ms milliseconds, 1 to MTC_TTL_MS_MAX.
+ * @return MTC_OK; MTC_E_INVALID for a ttl out of range, nothing changed.
+ *
+ * **Returns** as above.
+ * **Threads** the one that owns the load.
+ * **Blocks** never.
+ * **Since** 0.1
+ */
+MTC_API mtc_status mtc_load_set_ttl(mtc_load *load, int64_t ttl_ms);
+
+/**
+ * Ends a load whose loader returned MTC_PENDING. The load is gone afterwards.
+ *
+ * @param load the load.
+ * @param status what the loader would have returned, not MTC_PENDING.
+ * @return MTC_OK; MTC_E_INVALID for NULL or MTC_PENDING, the load still open.
+ *
+ * **Returns** as above.
+ * **Threads** any, once per load.
+ * **Blocks** never.
+ * **Since** 0.1
+ */
+MTC_API mtc_status mtc_load_answer(mtc_load *load, mtc_status status);
+
+/**
+ * Gives up a load whose loader returned MTC_PENDING: one of those who wait
+ * and have a loader takes over; without one they get MTC_E_CANCELLED. The
+ * load is gone afterwards.
+ *
+ * @param load the load, or NULL.
+ *
+ * **Returns** nothing.
+ * **Threads** any, once per load.
+ * **Blocks** never.
+ * **Since** 0.1
+ */
+MTC_API void mtc_load_drop(mtc_load *load);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

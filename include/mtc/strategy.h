@@ -1,0 +1,77 @@
+/*
+ * Strategies: how long an entry lives, and per-call options.
+ */
+#ifndef MTC_STRATEGY_H
+#define MTC_STRATEGY_H
+
+#include "mtc/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** The longest ttl that a strategy accepts: 100 years, in milliseconds. */
+#define MTC_TTL_MS_MAX INT64_C(3155760000000)
+
+/**
+ * How an entry is kept. Append-only: a program built against an older header
+ * keeps working, since struct_size says which fields it knows.
+ */
+typedef struct mtc_strategy {
+    /** sizeof(mtc_strategy), set by MTC_STRATEGY_INIT. */
+    uint32_t struct_size;
+    /** Must be 0. */
+    uint32_t reserved;
+    /** Time to live in milliseconds, 1 to MTC_TTL_MS_MAX; 0, negative and
+     *  larger are refused as MTC_E_INVALID. Since 0.1. */
+    int64_t ttl_ms;
+} mtc_strategy;
+
+/** A strategy with a time to live in milliseconds. */
+#define MTC_STRATEGY_INIT(ttl)                                                 \
+    {                                                                          \
+        (uint32_t)sizeof(mtc_strategy), 0, (ttl)                               \
+    }
+
+/** 10 seconds: prices, positions, presence. */
+static const mtc_strategy MTC_REAL_TIME = MTC_STRATEGY_INIT(10000);
+/** 5 minutes: sessions, search results. */
+static const mtc_strategy MTC_SHORT_TERM = MTC_STRATEGY_INIT(300000);
+/** 1 hour: catalogues, profiles. */
+static const mtc_strategy MTC_MEDIUM_TERM = MTC_STRATEGY_INIT(3600000);
+/** 3 hours: reference data, configuration. */
+static const mtc_strategy MTC_LONG_TERM = MTC_STRATEGY_INIT(10800000);
+
+/** Accept a value past its soft end; it is returned as MTC_STALE. */
+#define MTC_CALL_ACCEPT_STALE 1u
+/** Do not read from memory: ask the tiers below. */
+#define MTC_CALL_SKIP_MEMORY 2u
+/** Do not copy a hit into the tiers above the one that answered. */
+#define MTC_CALL_NO_PROMOTE 4u
+
+/** Options of one call, taken by the _with form of each call. */
+typedef struct mtc_call {
+    /** sizeof(mtc_call), set by MTC_CALL_INIT. */
+    uint32_t struct_size;
+    /** MTC_CALL_ACCEPT_STALE and so on, or 0. Since 0.1. */
+    uint32_t flags;
+    /** The call returns at the latest this many milliseconds after it began,
+     *  with MTC_E_TIMEOUT if need be; 0: no bound but those of the tiers. A
+     *  loader that runs in the caller's thread is not interrupted. Since 0.1.*/
+    int64_t deadline_ms;
+    /** How what is stored is kept; NULL: the default of the cache. Ignored by
+     *  calls that store nothing. Borrowed for the call. Since 0.1. */
+    const mtc_strategy *strategy;
+} mtc_call;
+
+/** Call options that change nothing. */
+#define MTC_CALL_INIT                                                          \
+    {                                                                          \
+        (uint32_t)sizeof(mtc_call), 0, 0, NULL                                 \
+    }
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

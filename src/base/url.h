@@ -1,0 +1,43 @@
+/*
+ * URLs that name tiers: scheme:[//[user[:password]@]host[:port]][path][?k=v&…]
+ *
+ * Parts are percent-decoded; a NUL byte, a bad escape or a bad port is
+ * refused. Owns one allocation that holds every part. One thread.
+ */
+#ifndef MTCI_BASE_URL_H
+#define MTCI_BASE_URL_H
+
+#include "mtc/status.h"
+
+/* The most parameters in one URL. */
+#define MTCI_URL_PARAMS_MAX 32
+
+typedef struct mtci_url_param {
+    const char *name;
+    const char *value; /* "" when there is no '=' */
+} mtci_url_param;
+
+/* Strings are owned by the URL; absent parts are "", never NULL. */
+typedef struct mtci_url {
+    char *memory;
+    const char *scheme; /* as written, lower case */
+    const char *user;
+    const char *password;
+    const char *host; /* without brackets for IPv6 */
+    int port;         /* 0: none given */
+    const char *path; /* with its leading '/', if it has one */
+    mtci_url_param params[MTCI_URL_PARAMS_MAX];
+    size_t param_count;
+} mtci_url;
+
+/* Parses text. MTC_OK, MTC_E_INVALID (error says what and where, and shows no
+ * password), MTC_E_NO_MEMORY. */
+mtc_status mtci_url_parse(const char *text, mtc_error *error, mtci_url *url);
+
+/* A zeroed URL is valid. The password's bytes are wiped. */
+void mtci_url_fini(mtci_url *url);
+
+/* Writes text without its password ("***") into buffer, cut to size. */
+void mtci_url_redact(const char *text, char *buffer, size_t size);
+
+#endif
