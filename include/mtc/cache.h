@@ -410,8 +410,8 @@ MTC_API mtc_status mtc_cache_remove_many(mtc_cache *cache, mtc_item *items,
  * **Blocks** as mtc_cache_remove_with.
  * **Since** 0.1
  */
-MTC_API mtc_status mtc_cache_remove_many_with(mtc_cache *cache,
-                                              mtc_item *items, size_t count,
+MTC_API mtc_status mtc_cache_remove_many_with(mtc_cache *cache, mtc_item *items,
+                                              size_t count,
                                               const mtc_call *call);
 
 #ifdef __cplusplus

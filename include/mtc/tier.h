@@ -208,8 +208,7 @@ typedef struct mtc_tier_ops {
      * come. Returns at once when another thread drives and awaited is NULL.
      * A tier with neither drive nor BLOCKS completes inside submit.
      */
-    void (*drive)(mtc_tier *tier, const mtc_request *awaited,
-                  int64_t until_ms);
+    void (*drive)(mtc_tier *tier, const mtc_request *awaited, int64_t until_ms);
 
     /** Optional: nobody waits for this request any more. It may be dropped if
      *  it has not been sent (completed as MTC_E_CANCELLED), else its reply is

@@ -109,7 +109,10 @@ typedef struct mtc_value_info {
 /** An empty mtc_value_info that knows its size. */
 #define MTC_VALUE_INFO_INIT                                                    \
     {                                                                          \
-        (uint32_t)sizeof(mtc_value_info), 0, 0, 0, false, {NULL, 0}            \
+        (uint32_t)sizeof(mtc_value_info), 0, 0, 0, false,                      \
+        {                                                                      \
+            NULL, 0                                                            \
+        }                                                                      \
     }
 
 /**

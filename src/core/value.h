@@ -1,0 +1,20 @@
+/*
+ * Counted values: one block of bytes with a reference count and the facts of
+ * the entry that it was read from.
+ *
+ * A block belongs to the values that refer to it; the last one frees it.
+ * Any thread may share and give back; the facts are written before a second
+ * value refers to the block.
+ */
+#ifndef MTCI_CORE_VALUE_H
+#define MTCI_CORE_VALUE_H
+
+#include "mtc/tier.h"
+
+/* Notes what is known of a value that nobody else holds yet: the tier that
+ * answered (-1: none), its facts as of sent_ms. Values that are no blocks
+ * know themselves and are left alone. */
+void mtci_value_describe(const mtc_value *value, int tier,
+                         const mtc_facts *facts, int64_t sent_ms);
+
+#endif
