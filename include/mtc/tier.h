@@ -255,15 +255,15 @@ typedef struct mtc_tier_config {
     /** Deadline of one call, in milliseconds. Default (0) 250, range 1 to
      *  600,000. */
     int64_t deadline_ms;
-    /** Prepended to every key, borrowed during mtc_cache_open. Default NULL:
-     *  none. Refused for a tier with find. At most 255 bytes. */
-    const char *prefix;
+    /** Prepended to every key: a string of at most 255 bytes. Default "":
+     *  none. Refused for a tier with find. */
+    char prefix[256];
 } mtc_tier_config;
 
 /** A tier configuration with every default. */
 #define MTC_TIER_CONFIG_INIT                                                   \
     {                                                                          \
-        (uint32_t)sizeof(mtc_tier_config), 0, NULL, 0.0, 0, 0, NULL            \
+        (uint32_t)sizeof(mtc_tier_config), 0, NULL, 0.0, 0, 0, ""              \
     }
 
 /**
@@ -274,8 +274,9 @@ typedef struct mtc_tier_config {
  *
  * @param url the URL, borrowed for the call.
  * @param error optional; receives what is wrong, naming the parameter.
- * @param config receives the tier and those parameters; struct_size is set.
- * @return MTC_OK; MTC_E_INVALID for a wrong URL or parameter;
+ * @param config struct_size set by the caller (MTC_TIER_CONFIG_INIT);
+ *        receives the tier and those parameters, the rest its defaults.
+ * @return MTC_OK; MTC_E_INVALID for a wrong URL, parameter or struct_size;
  *         MTC_E_UNSUPPORTED for a scheme that this build does not have;
  *         MTC_E_NO_MEMORY; MTC_E_UNAVAILABLE or MTC_E_DENIED when a local
  *         file cannot be opened. A server that is away is not an error.
@@ -453,7 +454,8 @@ MTC_API size_t mtc_frame_write(const mtc_frame *frame, void *buffer);
  * skipped.
  *
  * @param bytes from outside, of any content.
- * @param frame receives slices into bytes; left_ms becomes MTC_NO_END.
+ * @param frame receives slices into bytes; left_ms becomes MTC_NO_END. The
+ *        value begins at a multiple of 8 bytes. Emptied unless MTC_OK.
  * @return MTC_OK; MTC_MISS for an unknown version or an unknown required
  *         field; MTC_E_CORRUPT for anything that mtc_frame_write did not
  *         write.

@@ -27,7 +27,7 @@ typedef struct mtci_option {
     mtci_option_kind kind;
     size_t offset;        /* of the field in the target struct */
     size_t size;          /* TEXT: sizeof the field */
-    double min, max;      /* of a number, inclusive */
+    double min, max;      /* of a number, inclusive; both 0: no bounds */
     const char *fallback; /* default, as written in a URL; NULL: leave 0 */
     const char *range;    /* in words, for help and messages */
     const char *text;     /* one line of help */
