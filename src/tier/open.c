@@ -99,26 +99,32 @@ static bool word_is_in(const char *list, const char *word)
     return false;
 }
 
-static mtc_status kind_find(const char *scheme, mtc_error *error,
-                            const mtci_tier_kind **out)
+static mtc_status scheme_refuse(const char *scheme, mtc_error *error)
 {
     mtci_buffer schemes = {0};
     mtc_status status;
 
     for (size_t i = 0; i < KIND_COUNT; i++) {
+        mtci_buffer_add_format(&schemes, " %s", kinds[i]->schemes);
+    }
+    status =
+        mtci_fail(error, MTC_E_UNSUPPORTED, "url",
+                  "no tier is called '%.32s'; this build has:%.*s", scheme,
+                  (int)schemes.size, schemes.size == 0 ? "" : schemes.data);
+    mtci_buffer_fini(&schemes);
+    return status;
+}
+
+static mtc_status kind_find(const char *scheme, mtc_error *error,
+                            const mtci_tier_kind **out)
+{
+    for (size_t i = 0; i < KIND_COUNT; i++) {
         if (word_is_in(kinds[i]->schemes, scheme)) {
             *out = kinds[i];
             return MTC_OK;
         }
-        mtci_buffer_add_format(&schemes, "%s%s", i == 0 ? "" : " ",
-                               kinds[i]->schemes);
     }
-    status =
-        mtci_fail(error, MTC_E_UNSUPPORTED, "url",
-                  "no tier is called '%.32s'; this build has: %.*s", scheme,
-                  (int)schemes.size, schemes.size == 0 ? "" : schemes.data);
-    mtci_buffer_fini(&schemes);
-    return status;
+    return scheme_refuse(scheme, error);
 }
 
 static void names_add(mtci_buffer *names, const mtci_option_table *table)
