@@ -81,6 +81,12 @@ uint64_t mtci_entry_charge(const mtc_request *request)
                                      request->facts.etag.size));
 }
 
+uint64_t mtci_entry_charged(const mtci_entry *entry)
+{
+    return mtci_charge_of(
+        entry_size(entry->value_size, entry->key_size, entry->etag_size));
+}
+
 static void bytes_fill(mtci_entry *entry, const mtc_request *request)
 {
     unsigned char *at = entry->bytes;
@@ -129,8 +135,7 @@ void mtci_entry_drop(mtci_entry *entry)
                                   memory_order_acq_rel) != 1)
         return;
     mtci_book *book = entry->book;
-    uint64_t charge = mtci_charge_of(
-        entry_size(entry->value_size, entry->key_size, entry->etag_size));
+    uint64_t charge = mtci_entry_charged(entry);
     free(entry);
     mtci_book_uncharge(book, charge);
     mtci_book_drop(book);

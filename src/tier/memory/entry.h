@@ -62,6 +62,9 @@ typedef struct mtci_entry {
 /* Bytes that the entry of a request will be charged with. */
 uint64_t mtci_entry_charge(const mtc_request *request);
 
+/* Bytes that the entry is charged with. */
+uint64_t mtci_entry_charged(const mtci_entry *entry);
+
 /* An entry from a STORE request, for which its charge is already counted:
  * dropping the last holder uncharges it. NULL: out of memory, and the charge
  * is still the caller's. */

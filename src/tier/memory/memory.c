@@ -21,6 +21,8 @@
 #define SHARD_COUNT_MAX    64u
 /* Chains looked at by one call of tend, over all shards. */
 #define TEND_BUCKETS 8192u
+/* Odd; neighbouring numbers times this differ in their high bits. */
+#define SPREAD UINT64_C(0x9e3779b97f4a7c15)
 
 typedef struct memory_options {
     int64_t size;
@@ -33,7 +35,7 @@ typedef struct memory_tier {
     mtci_shard *shards;
     size_t shard_count;          /* a power of two */
     _Atomic uint64_t overhead;   /* bytes charged for no entry */
-    _Atomic uint64_t evict_next; /* shard that gives up an entry next */
+    _Atomic uint64_t evict_next; /* counts the choices of a shard */
 } memory_tier;
 
 static mtci_shard *shard_of(const memory_tier *memory, uint64_t hash)
@@ -42,12 +44,26 @@ static mtci_shard *shard_of(const memory_tier *memory, uint64_t hash)
     return &memory->shards[(hash >> 48) & (memory->shard_count - 1)];
 }
 
+/* Of two shards the fuller one, so that all stay about equally full. */
+static mtci_shard *fuller_of_two(memory_tier *memory)
+{
+    uint64_t turn =
+        atomic_fetch_add_explicit(&memory->evict_next, 1, memory_order_relaxed);
+    mtci_shard *one = &memory->shards[turn & (memory->shard_count - 1)];
+    mtci_shard *other = shard_of(memory, turn * SPREAD);
+    uint64_t one_bytes =
+        atomic_load_explicit(&one->bytes, memory_order_relaxed);
+    uint64_t other_bytes =
+        atomic_load_explicit(&other->bytes, memory_order_relaxed);
+    return one_bytes >= other_bytes ? one : other;
+}
+
 static bool evict_one(memory_tier *memory)
 {
+    if (mtci_shard_evict(fuller_of_two(memory)))
+        return true;
     for (size_t i = 0; i < memory->shard_count; i++) {
-        uint64_t turn = atomic_fetch_add_explicit(&memory->evict_next, 1,
-                                                  memory_order_relaxed);
-        if (mtci_shard_evict(&memory->shards[turn & (memory->shard_count - 1)]))
+        if (mtci_shard_evict(&memory->shards[i]))
             return true;
     }
     return false;

@@ -83,6 +83,8 @@ static mtci_entry *unlink_locked(mtci_shard *shard, mtci_entry **link)
     entry->next = NULL;
     order_drop_locked(shard, entry);
     shard->entry_count--;
+    atomic_fetch_sub_explicit(&shard->bytes, mtci_entry_charged(entry),
+                              memory_order_relaxed);
     atomic_fetch_sub_explicit(&shard->book->entries, 1, memory_order_relaxed);
     return entry;
 }
@@ -139,6 +141,8 @@ bool mtci_shard_put_take(mtci_shard *shard, mtci_entry *entry)
         *link = entry;
         order_add_locked(shard, entry);
         shard->entry_count++;
+        atomic_fetch_add_explicit(&shard->bytes, mtci_entry_charged(entry),
+                                  memory_order_relaxed);
     }
     pthread_mutex_unlock(&shard->mutex);
     if (replaced)

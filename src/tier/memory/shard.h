@@ -26,6 +26,7 @@ typedef struct mtci_shard {
     mtci_entry *oldest;
     mtci_entry *hand; /* next to be judged; NULL: the oldest */
     mtci_book *book;
+    _Atomic uint64_t bytes; /* of linked entries; read without the mutex */
     uint64_t evicted_size;
     uint64_t evicted_expired;
     uint64_t evicted_replaced;
