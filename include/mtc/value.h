@@ -178,7 +178,7 @@ MTC_API mtc_status mtc_value_share(const mtc_value *value, mtc_value *out);
  * @param value a value that is not given back.
  * @param out struct_size set by the caller; receives the facts.
  * @return MTC_OK; MTC_E_INVALID for NULL, an empty value or a struct_size
- *         below 8.
+ *         that no version had.
  *
  * **Returns** as above.
  * **Threads** the one that may read the value.

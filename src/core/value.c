@@ -9,9 +9,10 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "core/sized.h"
 
-/* Smallest struct_size of mtc_value_info that holds a field. */
-#define INFO_SIZE_MIN 8u
+/* What mtc_value_info held in version 0.1. */
+#define INFO_SIZE_MIN 48u
 
 typedef struct block {
     _Atomic uint32_t refs;
@@ -180,16 +181,11 @@ mtc_status mtc_value_detach(mtc_value *value)
 
 mtc_status mtc_value_info_get(const mtc_value *value, mtc_value_info *out)
 {
-    if (!value || !value->ops || !out || out->struct_size < INFO_SIZE_MIN)
+    if (!value || !value->ops || !out)
         return MTC_E_INVALID;
     mtc_value_info info = MTC_VALUE_INFO_INIT;
-    size_t size = out->struct_size;
     value->ops->info(value, mtci_boot_ms(), &info);
-    if (size > sizeof(info)) {
-        memset((char *)out + sizeof(info), 0, size - sizeof(info));
-        size = sizeof(info);
-    }
-    info.struct_size = out->struct_size;
-    memcpy(out, &info, size);
-    return MTC_OK;
+    return mtci_sized_give(out, &info, sizeof(info), INFO_SIZE_MIN)
+               ? MTC_OK
+               : MTC_E_INVALID;
 }

@@ -1,0 +1,244 @@
+/*
+ * Leading and following a flight; see ask.h.
+ */
+#include "core/ask.h"
+
+#include "base/hash.h"
+#include "base/sync.h"
+#include "core/load.h"
+#include "core/sized.h"
+
+/* What the struct held in version 0.1. */
+#define CALL_SIZE_MIN 24u
+
+static const uint32_t known_flags =
+    MTC_CALL_ACCEPT_STALE | MTC_CALL_SKIP_MEMORY | MTC_CALL_NO_PROMOTE;
+
+static mtc_status take_strategy(mtci_ask *ask, const mtc_strategy *given)
+{
+    mtc_strategy strategy = MTC_STRATEGY_INIT(0);
+    if (!mtci_sized_copy(&strategy, sizeof(strategy), given,
+                         MTCI_STRATEGY_SIZE_MIN) ||
+        strategy.ttl_ms < 1 || strategy.ttl_ms > MTC_TTL_MS_MAX)
+        return MTC_E_INVALID;
+    ask->ttl_ms = strategy.ttl_ms;
+    return MTC_OK;
+}
+
+mtc_status mtci_ask_init(mtci_ask *ask, mtc_cache *cache, const mtc_call *call)
+{
+    if (!cache)
+        return MTC_E_INVALID;
+    *ask = (mtci_ask){.cache = cache,
+                      .until_ms = MTC_NO_END,
+                      .ttl_ms = cache->strategy.ttl_ms};
+    mtc_status status = mtci_cache_gate(cache);
+    if (status != MTC_OK || !call)
+        return status;
+    mtc_call known = MTC_CALL_INIT;
+    if (!mtci_sized_copy(&known, sizeof(known), call, CALL_SIZE_MIN) ||
+        (known.flags & ~known_flags) || known.deadline_ms < 0)
+        return MTC_E_INVALID;
+    ask->flags = known.flags;
+    if (known.deadline_ms > 0 && known.deadline_ms < MTC_TTL_MS_MAX)
+        ask->until_ms = mtci_cache_now_ms(cache) + known.deadline_ms;
+    return known.strategy ? take_strategy(ask, known.strategy) : MTC_OK;
+}
+
+mtc_status mtci_ask_key(mtci_ask *ask, mtc_slice key)
+{
+    if (!key.data && key.size > 0)
+        return MTC_E_INVALID;
+    if (key.size > MTC_KEY_SIZE_MAX)
+        return MTC_E_TOO_LARGE;
+    ask->key = key;
+    ask->hash = mtci_hash(key, ask->cache->seed);
+    return MTC_OK;
+}
+
+bool mtci_ask_enter(mtci_ask *ask)
+{
+    mtc_cache *cache = ask->cache;
+    mtci_cache_enter(cache);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &ask->cancel_state);
+    ask->party.has_loader = ask->loader != NULL;
+    ask->flight =
+        mtci_flight_enter(&cache->slots, ask->key, ask->hash, &ask->party);
+    if (ask->flight)
+        return true;
+    ask->result = (mtci_result){MTC_E_NO_MEMORY, MTCI_OUTCOME_ERROR, {0}};
+    return false;
+}
+
+/* -- leading ------------------------------------------------------------ */
+
+/* The look-up found the key: promote, and let the followers have it. */
+static void end_found(mtci_ask *ask, const mtci_look *look)
+{
+    mtci_flight *flight = ask->flight;
+    ask->result = look->result;
+    pthread_mutex_lock(&flight->slot->mutex);
+    if (look->result.status != MTC_STALE && mtci_flight_stores(flight) &&
+        look->result.outcome >= (int)ask->cache->front_count &&
+        !(ask->flags & MTC_CALL_NO_PROMOTE))
+        mtci_chain_promote_locked(ask->cache, look);
+    mtci_flight_finish_locked(flight, &ask->result);
+    pthread_mutex_unlock(&flight->slot->mutex);
+    mtci_flight_wake(flight);
+    if (look->result.status == MTC_ABSENT)
+        mtc_value_free(&ask->result.value);
+}
+
+/* A plain get found nothing: followers with a loader go on without it. */
+static void end_not_found(mtci_ask *ask, const mtci_look *look)
+{
+    mtci_flight *flight = ask->flight;
+    ask->result = look->result;
+    pthread_mutex_lock(&flight->slot->mutex);
+    flight->has_looked = true;
+    flight->tier_error = look->error;
+    mtci_flight_pass_locked(flight, &look->result, &look->result);
+    pthread_mutex_unlock(&flight->slot->mutex);
+    mtci_flight_wake(flight);
+}
+
+bool mtci_ask_looked(mtci_ask *ask, mtci_look *look)
+{
+    if (look->is_found) {
+        end_found(ask, look);
+        return true;
+    }
+    if (!ask->loader) {
+        end_not_found(ask, look);
+        return true;
+    }
+    return false;
+}
+
+void mtci_ask_lead(mtci_ask *ask)
+{
+    mtci_look look = {.flight = ask->flight, .flags = ask->flags};
+    if (!ask->flight->has_looked) {
+        mtci_chain_look(ask->cache, &look, 1, ask->until_ms);
+        if (mtci_ask_looked(ask, &look))
+            return;
+    }
+    if (!mtci_load_run(ask))
+        mtci_ask_follow(ask);
+}
+
+/* -- following ---------------------------------------------------------- */
+
+static void take_result(mtci_ask *ask)
+{
+    const mtci_result *result = &ask->flight->result;
+    ask->result = *result;
+    ask->result.value = (mtc_value){0};
+    if (result->value.ops && result->status != MTC_ABSENT &&
+        mtc_value_share(&result->value, &ask->result.value) != MTC_OK)
+        ask->result = (mtci_result){MTC_E_NO_MEMORY, MTCI_OUTCOME_ERROR, {0}};
+}
+
+static void fail(mtci_ask *ask, mtc_status status)
+{
+    ask->result = (mtci_result){status, MTCI_OUTCOME_ERROR, {0}};
+}
+
+/* Whether the caller should stop waiting, and why. */
+static mtc_status give_up(const mtci_ask *ask, int64_t *left_ms)
+{
+    *left_ms = MTCI_FOREVER;
+    mtc_status status = mtci_cache_gate(ask->cache);
+    if (status != MTC_OK || ask->until_ms == MTC_NO_END)
+        return status;
+    *left_ms = ask->until_ms - mtci_cache_now_ms(ask->cache);
+    return *left_ms > 0 ? MTC_OK : MTC_E_TIMEOUT;
+}
+
+/* What a follower does next. */
+typedef enum { WAIT, LEAD, END } follow_step;
+
+/* The follower leaves at its deadline, or because the cache closes. If it
+ * just got the seat, the next one gets it. */
+static follow_step leave_locked(mtci_ask *ask, mtc_status status)
+{
+    mtci_flight *flight = ask->flight;
+    mtci_result gone = {status, MTCI_OUTCOME_ERROR, {0}};
+    if (flight->seat == &ask->party)
+        mtci_flight_pass_locked(flight, NULL, &gone);
+    else
+        mtci_flight_leave_locked(flight, &ask->party);
+    ask->result = gone;
+    return END;
+}
+
+static follow_step step(mtci_ask *ask, int64_t *left_ms)
+{
+    mtci_flight *flight = ask->flight;
+    follow_step next = WAIT;
+    mtc_status why = give_up(ask, left_ms);
+    pthread_mutex_lock(&flight->slot->mutex);
+    bool is_done = atomic_load_explicit(&flight->word, memory_order_relaxed) &
+                   MTCI_FLIGHT_DONE;
+    if (ask->party.is_answered) {
+        ask->result = ask->party.result;
+        next = END;
+    } else if (is_done) {
+        next = WAIT; /* the word tells */
+    } else if (why != MTC_OK) {
+        next = leave_locked(ask, why);
+    } else if (flight->seat == &ask->party) {
+        next = LEAD;
+    }
+    pthread_mutex_unlock(&flight->slot->mutex);
+    if (why != MTC_OK)
+        mtci_flight_wake(flight);
+    return next;
+}
+
+static follow_step follow(mtci_ask *ask)
+{
+    mtci_flight *flight = ask->flight;
+    for (;;) {
+        int64_t left_ms;
+        uint32_t word =
+            atomic_load_explicit(&flight->word, memory_order_acquire);
+        if ((word & MTCI_FLIGHT_DONE) && !ask->party.is_answered) {
+            take_result(ask);
+            return END;
+        }
+        follow_step next = step(ask, &left_ms);
+        if (next != WAIT)
+            return next;
+        mtci_word_wait(&flight->word, word, left_ms);
+    }
+}
+
+void mtci_ask_follow(mtci_ask *ask)
+{
+    mtci_flight *flight = ask->flight;
+    if (!mtci_thread_wait_begin(flight)) {
+        pthread_mutex_lock(&flight->slot->mutex);
+        mtci_flight_leave_locked(flight, &ask->party);
+        pthread_mutex_unlock(&flight->slot->mutex);
+        fail(ask, MTC_E_DEADLOCK);
+        return;
+    }
+    follow_step next = follow(ask);
+    mtci_thread_wait_end();
+    if (next == LEAD)
+        mtci_ask_lead(ask);
+}
+
+mtc_status mtci_ask_finish(mtci_ask *ask, mtc_value *value)
+{
+    mtc_cache *cache = ask->cache;
+    mtc_status status = ask->result.status;
+    mtci_count_request(&cache->counters, status, ask->result.outcome);
+    *value = ask->result.value;
+    if (ask->flight)
+        mtci_flight_release(ask->flight);
+    mtci_cache_leave(cache);
+    pthread_setcancelstate(ask->cancel_state, NULL);
+    return status;
+}

@@ -1,0 +1,54 @@
+/*
+ * One caller asking for one key: get and get_or_load beyond memory.
+ *
+ * An ask lives on its caller's stack. It takes part in a flight: it leads,
+ * and looks the key up, or follows, and waits.
+ */
+#ifndef MTCI_CORE_ASK_H
+#define MTCI_CORE_ASK_H
+
+#include "core/chain.h"
+
+typedef struct mtci_ask {
+    mtc_cache *cache;
+    mtc_slice key;
+    uint64_t hash;
+    uint32_t flags;
+    int64_t until_ms; /* MTC_NO_END: no deadline of the call's own */
+    int64_t ttl_ms;   /* of what is loaded */
+    mtc_loader loader;
+    void *ctx;
+    int cancel_state; /* of the thread, before the library switched it off */
+    mtci_flight *flight;
+    mtci_party party;
+    mtci_result result;
+} mtci_ask;
+
+/* Checks a call's cache and options and fills the ask with them; call NULL:
+ * none. MTC_OK, MTC_E_INVALID, MTC_E_CLOSED, MTC_E_FORKED. */
+mtc_status mtci_ask_init(mtci_ask *ask, mtc_cache *cache, const mtc_call *call);
+
+/* Checks a key and hashes it. MTC_OK, MTC_E_INVALID, MTC_E_TOO_LARGE. */
+mtc_status mtci_ask_key(mtci_ask *ask, mtc_slice key);
+
+/* Enters the key's flight. False: out of memory, and result says so. */
+bool mtci_ask_enter(mtci_ask *ask);
+
+/* Whether this ask opened its flight. */
+static inline bool mtci_ask_leads(const mtci_ask *ask)
+{
+    return ask->party.is_opener;
+}
+
+/* The leader's look-up has ended with look: promotes and ends the flight, or
+ * hands the seat over. True: result is final. */
+bool mtci_ask_looked(mtci_ask *ask, mtci_look *look);
+
+/* Leads to the end, or waits for the flight to end; result is final. */
+void mtci_ask_lead(mtci_ask *ask);
+void mtci_ask_follow(mtci_ask *ask);
+
+/* Leaves the flight, counts the request, hands the value out. */
+mtc_status mtci_ask_finish(mtci_ask *ask, mtc_value *value);
+
+#endif

@@ -1,0 +1,73 @@
+/*
+ * The cache object: its lanes, slots, counters, keeper and settings.
+ *
+ * It is counted: one for the user, one for each call that may wait. close
+ * takes the user's; the last one out frees. The gate is one page that the
+ * kernel wipes in a forked child, so that every call there can tell.
+ */
+#ifndef MTCI_CORE_CACHE_H
+#define MTCI_CORE_CACHE_H
+
+#include "base/log.h"
+#include "core/keeper.h"
+#include "core/lane.h"
+#include "core/slot.h"
+#include "core/stats.h"
+#include "mtc/cache.h"
+
+#define MTCI_GRACE_MS       2000
+#define MTCI_VALUE_SIZE_MAX ((size_t)64 << 20)
+#define MTCI_VALUE_SIZE_TOP ((size_t)512 << 20)
+
+/* What mtc_strategy held in version 0.1. */
+#define MTCI_STRATEGY_SIZE_MIN 16u
+
+/* States of the gate. A forked child reads 0. */
+enum { MTCI_GATE_FORKED = 0, MTCI_GATE_OPEN = 1, MTCI_GATE_CLOSED = 2 };
+
+struct mtc_cache {
+    _Atomic uint32_t *gate;
+    _Atomic uint32_t users;
+    mtci_clock clock;
+    uint64_t seed;
+    size_t lane_count;
+    size_t front_count; /* leading lanes that answer at once */
+    size_t value_size_max;
+    int64_t grace_ms;
+    mtc_strategy strategy;
+    char note[160];
+    mtci_log log;
+    mtci_keeper keeper;
+    mtc_tier_host hosts[MTC_TIERS_MAX];
+    mtci_lane lanes[MTC_TIERS_MAX];
+    mtci_counters counters;
+    mtci_slots slots;
+};
+
+/* MTC_OK, or why no call can be served. */
+static inline mtc_status mtci_cache_gate(const mtc_cache *cache)
+{
+    uint32_t gate = atomic_load_explicit(cache->gate, memory_order_relaxed);
+    if (gate == MTCI_GATE_OPEN)
+        return MTC_OK;
+    return gate == MTCI_GATE_CLOSED ? MTC_E_CLOSED : MTC_E_FORKED;
+}
+
+static inline int64_t mtci_cache_now_ms(const mtc_cache *cache)
+{
+    return mtci_clock_ms(&cache->clock);
+}
+
+/* Opens with a clock of the caller's; mtc_cache_open takes the real one. */
+mtc_status mtci_cache_open_at(const mtc_cache_options *options,
+                              mtci_clock clock, mtc_error *error,
+                              mtc_cache **cache);
+
+/* A call that may wait begins and ends. */
+void mtci_cache_enter(mtc_cache *cache);
+void mtci_cache_leave(mtc_cache *cache);
+
+/* The tier at an index; NULL past the last. */
+mtc_tier *mtci_cache_tier_at(mtc_cache *cache, size_t index);
+
+#endif

@@ -1,0 +1,229 @@
+/*
+ * Looking up, promoting and storing along the tiers; see chain.h.
+ */
+#include "core/chain.h"
+
+#include "core/value.h"
+
+#define SUBMIT_CHUNK 64u
+
+/* -- tiers that answer at once ------------------------------------------ */
+
+/* Whether status of a find is a hit for a call with these flags. */
+static bool is_hit(mtc_status status, uint32_t flags)
+{
+    if (status == MTC_OK || status == MTC_ABSENT)
+        return true;
+    return status == MTC_STALE && (flags & MTC_CALL_ACCEPT_STALE);
+}
+
+static bool find_in(const mtci_lane *lane, mtc_slice key, uint64_t hash,
+                    uint32_t flags, mtci_result *result)
+{
+    mtc_status status =
+        lane->ops->find(lane->tier, key, hash, mtci_clock_ms(&lane->clock),
+                        &result->value);
+    if (is_hit(status, flags)) {
+        if (status == MTC_ABSENT)
+            mtc_value_free(&result->value);
+        result->status = status;
+        result->outcome = lane->index;
+        return true;
+    }
+    mtc_value_free(&result->value);
+    return false;
+}
+
+bool mtci_chain_find(mtc_cache *cache, mtc_slice key, uint64_t hash,
+                     uint32_t flags, mtci_result *result)
+{
+    if (flags & MTC_CALL_SKIP_MEMORY)
+        return false;
+    for (size_t i = 0; i < cache->front_count; i++) {
+        if (find_in(&cache->lanes[i], key, hash, flags, result))
+            return true;
+    }
+    return false;
+}
+
+/* -- the other tiers ---------------------------------------------------- */
+
+static void note_error(mtci_look *look, mtc_status status)
+{
+    if (look->error == MTC_OK)
+        look->error = status;
+}
+
+/* A read that the tier answered: a hit, unless it is too old, or no value. */
+static void take_entry(mtci_lane *lane, mtci_look *look)
+{
+    mtc_request *request = &look->op->request;
+    const mtc_facts *facts = &request->facts;
+    bool is_stale = facts->window_ms > 0 && facts->left_ms <= facts->window_ms;
+    mtc_status status = is_stale ? MTC_STALE : MTC_OK;
+    if (facts->kind == MTC_KIND_ABSENT)
+        status = MTC_ABSENT;
+    if (facts->kind == MTC_KIND_LEASE || facts->left_ms <= 0 ||
+        !is_hit(status, look->flags))
+        return;
+    look->is_found = true;
+    look->facts = *facts;
+    look->sent_ms = request->sent_ms;
+    look->result = (mtci_result){status, lane->index, request->value};
+    request->value = (mtc_value){0};
+    mtci_value_describe(&look->result.value, lane->index, facts,
+                        request->sent_ms);
+}
+
+static void take_answer(mtci_lane *lane, mtci_look *look, int64_t until_ms)
+{
+    mtc_status status = mtci_lane_wait(lane, look->op, until_ms);
+    if (status == MTC_OK)
+        take_entry(lane, look);
+    else if (status == MTC_MISS)
+        look->flight->tickets[lane->index] = look->op->request.ticket;
+    else if (status < 0)
+        note_error(look, status);
+    mtci_op_release(look->op);
+    look->op = NULL;
+}
+
+static void look_in_lane(mtci_lane *lane, mtci_look *looks, size_t count,
+                         int64_t until_ms)
+{
+    mtci_op *chunk[SUBMIT_CHUNK];
+    size_t held = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (looks[i].is_found)
+            continue;
+        const mtci_flight *flight = looks[i].flight;
+        looks[i].op = mtci_op_new(lane, MTC_VERB_READ, mtci_flight_key(flight),
+                                  flight->hash);
+        if (!looks[i].op) {
+            note_error(&looks[i], MTC_E_NO_MEMORY);
+            continue;
+        }
+        chunk[held++] = looks[i].op;
+        if (held == SUBMIT_CHUNK) {
+            mtci_lane_submit(lane, chunk, held);
+            held = 0;
+        }
+    }
+    if (held > 0)
+        mtci_lane_submit(lane, chunk, held);
+    for (size_t i = 0; i < count; i++) {
+        if (looks[i].op)
+            take_answer(lane, &looks[i], until_ms);
+    }
+}
+
+static void look_in_front(const mtci_lane *lane, mtci_look *looks, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        mtci_look *look = &looks[i];
+        if (look->is_found || (look->flags & MTC_CALL_SKIP_MEMORY))
+            continue;
+        look->is_found =
+            find_in(lane, mtci_flight_key(look->flight), look->flight->hash,
+                    look->flags, &look->result);
+    }
+}
+
+void mtci_chain_look(mtc_cache *cache, mtci_look *looks, size_t count,
+                     int64_t until_ms)
+{
+    for (size_t i = 0; i < cache->lane_count; i++) {
+        if (i < cache->front_count)
+            look_in_front(&cache->lanes[i], looks, count);
+        else
+            look_in_lane(&cache->lanes[i], looks, count, until_ms);
+    }
+    for (size_t i = 0; i < count; i++) {
+        mtci_look *look = &looks[i];
+        if (look->is_found)
+            continue;
+        look->result.status = look->error ? look->error : MTC_MISS;
+        look->result.outcome =
+            look->error ? MTCI_OUTCOME_ERROR : MTCI_OUTCOME_MISS;
+    }
+}
+
+/* -- storing ------------------------------------------------------------ */
+
+/* Whether the tier can keep an entry with these facts. */
+static bool holds(const mtci_lane *lane, const mtc_value *value,
+                  const mtc_facts *facts)
+{
+    const mtc_tier_ops *ops = lane->ops;
+    if (mtci_lane_is_down(lane) || facts->left_ms < ops->life_step_ms)
+        return false;
+    if (ops->value_size_max && value->size > ops->value_size_max)
+        return false;
+    return (ops->abilities & MTC_TIER_KEEPS_FACTS) ||
+           (facts->kind == MTC_KIND_VALUE && facts->window_ms == 0);
+}
+
+static bool fill_locked(mtci_lane *lane, mtci_flight *flight,
+                        const mtc_value *value, const mtc_facts *facts,
+                        int64_t sent_ms)
+{
+    if (!holds(lane, value, facts))
+        return false;
+    mtci_op *op = mtci_op_new(lane, MTC_VERB_STORE, mtci_flight_key(flight),
+                              flight->hash);
+    if (!op)
+        return false;
+    op->is_fill = true;
+    op->request.facts = *facts;
+    op->request.sent_ms = sent_ms;
+    op->request.ticket = flight->tickets[lane->index];
+    if (mtc_value_share(value, &op->request.value) != MTC_OK) {
+        mtci_op_release(op);
+        return false;
+    }
+    mtci_lane_submit(lane, &op, 1);
+    mtci_lane_leave(lane, op);
+    return true;
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+void mtci_chain_promote_locked(mtc_cache *cache, const mtci_look *look)
+{
+    bool is_promoted = false;
+    for (int i = 0; i < look->result.outcome; i++) {
+        mtci_lane *lane = &cache->lanes[i];
+        if (lane->promote_one_in < 0 ||
+            !mtci_thread_one_in(lane->promote_one_in))
+            continue;
+        mtc_facts facts = look->facts;
+        facts.left_ms = least(facts.left_ms, lane->ttl_ms_max);
+        facts.left_ms = least(facts.left_ms, lane->ops->life_ms_max);
+        is_promoted |= fill_locked(lane, look->flight, &look->result.value,
+                                   &facts, look->sent_ms);
+    }
+    if (is_promoted)
+        mtci_count(&cache->counters,
+                   MTCI_COUNT_PROMOTIONS + (unsigned)look->result.outcome);
+}
+
+void mtci_chain_store_locked(mtc_cache *cache, mtci_flight *flight,
+                             const mtc_value *value, int64_t ttl_ms)
+{
+    int64_t now_ms = mtci_cache_now_ms(cache);
+    for (size_t i = 0; i < cache->lane_count; i++) {
+        mtci_lane *lane = &cache->lanes[i];
+        int64_t life_ms = mtci_lane_life(lane, ttl_ms);
+        mtc_facts facts = {.left_ms = life_ms, .ttl_ms = life_ms};
+        fill_locked(lane, flight, value, &facts, now_ms);
+    }
+}
+
+void mtci_chain_kick(mtc_cache *cache)
+{
+    for (size_t i = cache->front_count; i < cache->lane_count; i++)
+        mtci_lane_kick(&cache->lanes[i]);
+}

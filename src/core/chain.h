@@ -1,0 +1,44 @@
+/*
+ * The chain: the tiers of a cache from the fastest to the slowest.
+ *
+ * Looks keys up tier by tier, and stores what was promoted or loaded. Owns
+ * nothing. Any thread; functions in _locked expect the key's slot held.
+ */
+#ifndef MTCI_CORE_CHAIN_H
+#define MTCI_CORE_CHAIN_H
+
+#include "core/cache.h"
+#include "core/flight.h"
+
+/* One key that is looked up for a flight. */
+typedef struct mtci_look {
+    mtci_flight *flight;
+    uint32_t flags; /* MTC_CALL_* */
+    bool is_found;
+    mtci_op *op;        /* under way in the tier that is being asked */
+    mtc_status error;   /* first error of a tier, or 0 */
+    int64_t sent_ms;    /* of a hit: when its request left */
+    mtc_facts facts;    /* of a hit */
+    mtci_result result; /* hit, miss or error */
+} mtci_look;
+
+/* Asks the leading tiers that answer at once. True: result is a hit. */
+bool mtci_chain_find(mtc_cache *cache, mtc_slice key, uint64_t hash,
+                     uint32_t flags, mtci_result *result);
+
+/* Asks every tier, one after the other, for all keys together. Each look ends
+ * with a result. */
+void mtci_chain_look(mtc_cache *cache, mtci_look *looks, size_t count,
+                     int64_t until_ms);
+
+/* Copies a hit into the tiers above, with what is left of its life. */
+void mtci_chain_promote_locked(mtc_cache *cache, const mtci_look *look);
+
+/* Stores a loaded value in every tier. */
+void mtci_chain_store_locked(mtc_cache *cache, mtci_flight *flight,
+                             const mtc_value *value, int64_t ttl_ms);
+
+/* Sends what the calls above have queued. */
+void mtci_chain_kick(mtc_cache *cache);
+
+#endif

@@ -1,0 +1,116 @@
+/*
+ * Flights: one look-up or load of a key, however many callers ask.
+ *
+ * The first caller leads, the others follow; the seat of the leader is handed
+ * to exactly one follower when a leader without a loader finds nothing, or
+ * when a leader vanishes. A flight is counted: one for the slot's list until
+ * it is done, one for each party, one for a load whose answer comes later.
+ * The fields are guarded by the slot's mutex unless said otherwise; what the
+ * flight ended with is written before MTCI_FLIGHT_DONE is set in word, and
+ * read-only after that.
+ */
+#ifndef MTCI_CORE_FLIGHT_H
+#define MTCI_CORE_FLIGHT_H
+
+#include <stdatomic.h>
+
+#include "core/slot.h"
+#include "core/thread.h"
+#include "mtc/load.h"
+#include "mtc/tier.h"
+
+/* Bit of word: the flight has ended. The rest counts hand-overs. */
+#define MTCI_FLIGHT_DONE 1u
+
+/* Outcomes beside the index of the tier that had the key. */
+#define MTCI_OUTCOME_MISS  (-1)
+#define MTCI_OUTCOME_ERROR (-2)
+
+struct mtc_cache;
+
+/* How a request ended. */
+typedef struct mtci_result {
+    mtc_status status;
+    int outcome; /* index of a tier, or MTCI_OUTCOME_* */
+    mtc_value value;
+} mtci_result;
+
+/* One caller in a flight; lives on the caller's stack. */
+typedef struct mtci_party {
+    struct mtci_party *next;
+    bool has_loader;
+    bool is_opener;   /* opened the flight, and so leads it at first */
+    bool is_answered; /* with result, before the flight ended */
+    mtci_result result;
+} mtci_party;
+
+/* The load of a flight; what its loader sees. Owned by who answers it. */
+struct mtc_load {
+    struct mtc_cache *cache;
+    struct mtci_flight *flight;
+    int64_t ttl_ms;
+    int64_t begun_ms;
+    mtc_value value;
+    bool has_value;
+};
+
+typedef struct mtci_flight {
+    struct mtci_flight *next; /* in the slot */
+    mtci_slot *slot;
+    uint64_t hash;
+    _Atomic uint32_t refs;
+    _Atomic uint32_t word; /* futex: what the followers wait on */
+    bool is_void;          /* stores nothing, is not joined */
+    bool is_marked;        /* born during a write: stores nothing */
+    bool has_looked;       /* every tier was asked and has nothing */
+    mtc_status tier_error; /* first error of a tier while looking, or 0 */
+    mtci_party *seat;      /* who leads; NULL: nobody, or a later answer */
+    mtci_party *parties;   /* who follows, the first comer first */
+    mtci_party **last;
+    struct mtci_thread *leader; /* who runs its loader: guarded by thread.c */
+    struct mtci_flight *outer;  /* the leader's own */
+    uint64_t tickets[MTC_TIERS_MAX];
+    struct mtc_load load;
+    mtci_result result;
+    size_t key_size;
+    char key[];
+} mtci_flight;
+
+static inline mtc_slice mtci_flight_key(const mtci_flight *flight)
+{
+    return mtc_bytes(flight->key, flight->key_size);
+}
+
+/* Joins the key's flight or opens one. NULL: out of memory. */
+mtci_flight *mtci_flight_enter(mtci_slots *slots, mtc_slice key, uint64_t hash,
+                               mtci_party *party);
+
+/* Gives back one count; the last one frees. */
+void mtci_flight_release(mtci_flight *flight);
+
+/* Whether what the flight found may be stored. */
+static inline bool mtci_flight_stores(const mtci_flight *flight)
+{
+    return !flight->is_void && !flight->is_marked;
+}
+
+/* Ends a flight: takes it from the slot and publishes the result, which gets
+ * a share of its own of the value. Followers are woken by mtci_flight_wake,
+ * once the slot is free. */
+void mtci_flight_finish_locked(mtci_flight *flight, const mtci_result *result);
+
+/* Hands the seat to the first follower with a loader. With answer, followers
+ * without one end with it. Nobody with a loader: the flight ends with
+ * otherwise. */
+void mtci_flight_pass_locked(mtci_flight *flight, const mtci_result *answer,
+                             const mtci_result *otherwise);
+
+/* The party, which has a count of the flight, follows from now on. */
+void mtci_flight_follow_locked(mtci_flight *flight, mtci_party *party);
+
+/* The party no longer follows. */
+void mtci_flight_leave_locked(mtci_flight *flight, mtci_party *party);
+
+void mtci_flight_wake(mtci_flight *flight);
+
+#endif

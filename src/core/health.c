@@ -1,0 +1,201 @@
+/*
+ * The public statistics and health: what the counters and lanes have seen.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/cache.h"
+#include "core/flight.h"
+#include "core/sized.h"
+#include "mtc/stats.h"
+
+#define PING_KEY "mtc:ping"
+
+/* The parts before the tiers, in version 0.1. */
+#define STATS_SIZE_MIN  offsetof(mtc_stats, tiers)
+#define HEALTH_SIZE_MIN offsetof(mtc_health, tiers)
+
+/* -- statistics --------------------------------------------------------- */
+
+static uint64_t load_count(const _Atomic uint64_t *count)
+{
+    return atomic_load_explicit(count, memory_order_relaxed);
+}
+
+static void fill_tier(const mtc_cache *cache, unsigned i, mtc_tier_stats *out)
+{
+    mtci_lane *lane = (mtci_lane *)&cache->lanes[i];
+    const mtci_counters *counters = &cache->counters;
+    snprintf(out->scheme, sizeof(out->scheme), "%s", lane->ops->scheme);
+    out->hits = mtci_counted(counters, MTCI_COUNT_HITS + i);
+    out->hits_stale = mtci_counted(counters, MTCI_COUNT_HITS_STALE + i);
+    out->hits_absent = mtci_counted(counters, MTCI_COUNT_HITS_ABSENT + i);
+    out->promotions = mtci_counted(counters, MTCI_COUNT_PROMOTIONS + i);
+    out->errors = load_count(&lane->errors);
+    out->timeouts = load_count(&lane->timeouts);
+    out->skipped = load_count(&lane->skipped);
+    out->debts = mtci_debts_count(&lane->debts);
+    out->storing = load_count(&lane->open);
+    if (lane->ops->usage)
+        lane->ops->usage(lane->tier, &out->usage);
+}
+
+static uint64_t count_flights(mtc_cache *cache)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < MTCI_SLOTS; i++) {
+        mtci_slot *slot = &cache->slots.slots[i];
+        pthread_mutex_lock(&slot->mutex);
+        for (mtci_flight *f = slot->flights; f; f = f->next)
+            count++;
+        pthread_mutex_unlock(&slot->mutex);
+    }
+    return count;
+}
+
+static void fill_totals(mtc_cache *cache, mtc_stats *out)
+{
+    const mtci_counters *counters = &cache->counters;
+    uint64_t memory_hits = 0;
+    for (unsigned i = 0; i < out->tier_count; i++) {
+        out->hits += out->tiers[i].hits;
+        out->promotions += out->tiers[i].promotions;
+        if (i < cache->front_count)
+            memory_hits += out->tiers[i].hits;
+    }
+    out->misses = mtci_counted(counters, MTCI_COUNT_MISSES);
+    out->errors = mtci_counted(counters, MTCI_COUNT_ERRORS);
+    out->requests = out->hits + out->misses + out->errors;
+    out->loads = mtci_counted(counters, MTCI_COUNT_LOADS);
+    out->load_errors = mtci_counted(counters, MTCI_COUNT_LOAD_ERRORS);
+    out->followers = mtci_counted(counters, MTCI_COUNT_FOLLOWERS);
+    out->sets = mtci_counted(counters, MTCI_COUNT_SETS);
+    out->removes = mtci_counted(counters, MTCI_COUNT_REMOVES);
+    out->in_flight = count_flights(cache);
+    if (out->requests > 0) {
+        out->hit_rate = (double)out->hits / (double)out->requests;
+        out->memory_hit_rate = (double)memory_hits / (double)out->requests;
+    }
+}
+
+mtc_status mtc_cache_stats(mtc_cache *cache, mtc_stats *stats)
+{
+    if (!cache || !stats)
+        return MTC_E_INVALID;
+    mtc_status status = mtci_cache_gate(cache);
+    if (status != MTC_OK)
+        return status;
+    mtc_stats full = {.tier_count = (uint32_t)cache->lane_count};
+    for (unsigned i = 0; i < full.tier_count; i++)
+        fill_tier(cache, i, &full.tiers[i]);
+    fill_totals(cache, &full);
+    return mtci_sized_give(stats, &full, sizeof(full), STATS_SIZE_MIN)
+               ? MTC_OK
+               : MTC_E_INVALID;
+}
+
+/* -- health ------------------------------------------------------------- */
+
+static int by_size(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a;
+    uint32_t y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* The median of the last calls, in microseconds; 0: there were none. */
+static int64_t median_us(const mtci_lane *lane)
+{
+    uint32_t samples[MTCI_LANE_SAMPLES];
+    size_t count = load_count(&lane->sample_count);
+    if (count > MTCI_LANE_SAMPLES)
+        count = MTCI_LANE_SAMPLES;
+    for (size_t i = 0; i < count; i++)
+        samples[i] =
+            atomic_load_explicit(&lane->samples_us[i], memory_order_relaxed);
+    if (count == 0)
+        return 0;
+    qsort(samples, count, sizeof(*samples), by_size);
+    return samples[count / 2];
+}
+
+static void fill_health(mtci_lane *lane, mtc_tier_health *out)
+{
+    snprintf(out->scheme, sizeof(out->scheme), "%s", lane->ops->scheme);
+    out->median_us = median_us(lane);
+    out->debts = mtci_debts_count(&lane->debts);
+    out->state = MTC_HEALTH_UP;
+    if (out->median_us > lane->deadline_ms * 1000 / 2)
+        out->state = MTC_HEALTH_DEGRADED;
+    if (mtci_lane_is_down(lane))
+        out->state = MTC_HEALTH_DOWN;
+    out->last_error_age_ms = -1;
+    pthread_mutex_lock(&lane->mutex);
+    if (lane->last_error != MTC_OK) {
+        out->last_error = lane->last_error;
+        out->last_error_age_ms =
+            mtci_clock_ms(&lane->clock) - lane->last_error_ms;
+        memcpy(out->last_error_text, lane->last_error_text,
+               sizeof(out->last_error_text));
+    }
+    pthread_mutex_unlock(&lane->mutex);
+}
+
+mtc_status mtc_cache_health(mtc_cache *cache, mtc_health *health)
+{
+    if (!cache || !health)
+        return MTC_E_INVALID;
+    mtc_status status = mtci_cache_gate(cache);
+    if (status != MTC_OK)
+        return status;
+    mtc_health full = {.tier_count = (uint32_t)cache->lane_count};
+    uint32_t up = 0, down = 0;
+    for (size_t i = 0; i < cache->lane_count; i++) {
+        fill_health(&cache->lanes[i], &full.tiers[i]);
+        up += full.tiers[i].state == MTC_HEALTH_UP;
+        down += full.tiers[i].state == MTC_HEALTH_DOWN;
+    }
+    memcpy(full.note, cache->note, sizeof(full.note));
+    if (up < full.tier_count || full.note[0])
+        full.state = MTC_HEALTH_DEGRADED;
+    if (down == full.tier_count)
+        full.state = MTC_HEALTH_DOWN;
+    return mtci_sized_give(health, &full, sizeof(full), HEALTH_SIZE_MIN)
+               ? MTC_OK
+               : MTC_E_INVALID;
+}
+
+static void ping(mtc_cache *cache)
+{
+    mtci_op *ops[MTC_TIERS_MAX];
+    for (size_t i = 0; i < cache->lane_count; i++) {
+        mtci_lane *lane = &cache->lanes[i];
+        ops[i] = mtci_op_new(lane, MTC_VERB_READ, mtc_str(PING_KEY), 0);
+        if (!ops[i])
+            continue;
+        ops[i]->is_probe = true;
+        mtci_lane_submit(lane, &ops[i], 1);
+    }
+    for (size_t i = 0; i < cache->lane_count; i++) {
+        if (ops[i])
+            mtci_lane_wait(&cache->lanes[i], ops[i], MTC_NO_END);
+        mtci_op_release(ops[i]);
+    }
+}
+
+mtc_status mtc_cache_ping(mtc_cache *cache, mtc_health *health)
+{
+    if (!cache || !health)
+        return MTC_E_INVALID;
+    mtc_status status = mtci_cache_gate(cache);
+    if (status != MTC_OK)
+        return status;
+    int cancel_state;
+    mtci_cache_enter(cache);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    ping(cache);
+    status = mtc_cache_health(cache, health);
+    mtci_cache_leave(cache);
+    pthread_setcancelstate(cancel_state, NULL);
+    return status;
+}

@@ -1,0 +1,366 @@
+/*
+ * The guard around one tier; see lane.h.
+ */
+#include "core/lane.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/sync.h"
+#include "core/keeper.h"
+#include "mtc/strategy.h"
+
+#define SUBMIT_CHUNK 64u
+
+/* -- what came back ----------------------------------------------------- */
+
+static void note_failure(mtci_lane *lane, mtc_status status, const char *text)
+{
+    atomic_fetch_add_explicit(&lane->errors, 1, memory_order_relaxed);
+    pthread_mutex_lock(&lane->mutex);
+    lane->last_error = status;
+    lane->last_error_ms = mtci_clock_ms(&lane->clock);
+    snprintf(lane->last_error_text, sizeof(lane->last_error_text), "%s",
+             text ? text : mtc_status_text(status));
+    pthread_mutex_unlock(&lane->mutex);
+}
+
+/* A refused store says nothing about reads: it does not close the tier. */
+static bool closes_the_tier(mtc_verb verb, mtc_status status)
+{
+    if (status == MTC_E_TIMEOUT)
+        return true;
+    return verb == MTC_VERB_READ &&
+           (status == MTC_E_UNAVAILABLE || status == MTC_E_DENIED);
+}
+
+static void close_off(mtci_lane *lane)
+{
+    if (!atomic_exchange_explicit(&lane->is_down, true, memory_order_relaxed))
+        mtci_keeper_tier_fell(lane->keeper, lane);
+}
+
+static void note_sample(mtci_lane *lane, int64_t spent_us)
+{
+    uint64_t at =
+        atomic_fetch_add_explicit(&lane->sample_count, 1, memory_order_relaxed);
+    uint32_t us = spent_us > UINT32_MAX ? UINT32_MAX : (uint32_t)spent_us;
+    atomic_store_explicit(&lane->samples_us[at % MTCI_LANE_SAMPLES], us,
+                          memory_order_relaxed);
+}
+
+static bool is_acknowledged(mtc_status status)
+{
+    return status == MTC_OK || status == MTC_PARTIAL;
+}
+
+static void pay(mtci_op *op, uint64_t debt_id)
+{
+    if (op->verb != MTC_VERB_READ && is_acknowledged(op->request.status))
+        mtci_debts_pay(&op->lane->debts, mtci_op_key(op), op->request.hash,
+                       debt_id);
+}
+
+/* A late failure was counted as a time-out when its caller left. */
+static void note_answer(mtci_lane *lane, mtci_op *op)
+{
+    mtc_status status = op->request.status;
+    note_sample(lane, mtci_boot_us() - op->sent_us);
+    if (status >= 0 || status == MTC_E_CANCELLED || status == MTC_E_CLOSED)
+        return;
+    if (atomic_load_explicit(&op->word, memory_order_relaxed) == MTCI_OP_LEFT &&
+        !op->is_fill)
+        return;
+    if (status == MTC_E_TIMEOUT)
+        atomic_fetch_add_explicit(&lane->timeouts, 1, memory_order_relaxed);
+    note_failure(lane, status, op->request.failure);
+    if (closes_the_tier(op->verb, status))
+        close_off(lane);
+}
+
+/* Called by the tier through mtc_request_complete, once per operation. */
+static void op_done(mtc_request *request)
+{
+    mtci_op *op = (mtci_op *)request;
+    mtci_lane *lane = op->lane;
+    note_answer(lane, op);
+    if (op->is_turned && request->status == MTC_OK)
+        request->status = MTC_PARTIAL;
+    pay(op, op->debt_id);
+    bool is_refused = op->is_fill && request->status == MTC_E_CANCELLED;
+    uint32_t before =
+        atomic_exchange_explicit(&op->word, MTCI_OP_DONE, memory_order_acq_rel);
+    if (before == MTCI_OP_LEFT)
+        pay(op, op->left_debt_id);
+    if (before == MTCI_OP_SLEEPING)
+        mtci_word_wake(&op->word);
+    atomic_fetch_sub_explicit(&lane->open, 1, memory_order_release);
+    if (is_refused)
+        mtci_keeper_take_refused(lane->keeper, op);
+    else
+        mtci_op_release(op);
+}
+
+/* -- what goes out ------------------------------------------------------ */
+
+/* Ends an operation that is not sent. */
+static void end_unsent(mtci_op *op, mtc_status status, bool is_skipped)
+{
+    op->request.status = status;
+    op->was_skipped = is_skipped;
+    if (is_skipped)
+        atomic_fetch_add_explicit(&op->lane->skipped, 1, memory_order_relaxed);
+    atomic_store_explicit(&op->word, MTCI_OP_DONE, memory_order_release);
+}
+
+/* A key that the tier cannot hold is not there, and never was. */
+static mtc_status unholdable(mtc_verb verb)
+{
+    if (verb == MTC_VERB_READ)
+        return MTC_MISS;
+    return verb == MTC_VERB_STORE ? MTC_PARTIAL : MTC_OK;
+}
+
+/* Whether to send it; if not, it is complete. */
+static bool admit(mtci_lane *lane, mtci_op *op)
+{
+    const mtc_tier_ops *ops = lane->ops;
+    mtc_request *request = &op->request;
+    if (request->key.size > ops->key_size_max) {
+        end_unsent(op, unholdable(op->verb), false);
+        return false;
+    }
+    if (!op->is_probe && mtci_lane_is_down(lane)) {
+        end_unsent(op, MTC_E_UNAVAILABLE, true);
+        return false;
+    }
+    if (op->verb == MTC_VERB_READ &&
+        mtci_debts_has(&lane->debts, mtci_op_key(op), request->hash)) {
+        end_unsent(op, MTC_E_UNAVAILABLE, true);
+        return false;
+    }
+    if (op->verb == MTC_VERB_STORE &&
+        ((ops->value_size_max && request->value.size > ops->value_size_max) ||
+         request->facts.left_ms < ops->life_step_ms)) {
+        op->verb = MTC_VERB_REMOVE;
+        op->is_turned = true;
+    }
+    return true;
+}
+
+static void prepare(mtci_lane *lane, mtci_op *op, int64_t now_ms)
+{
+    mtc_request *request = &op->request;
+    if (request->sent_ms == 0)
+        request->sent_ms = now_ms;
+    request->deadline_ms = now_ms + lane->deadline_ms;
+    request->done = op_done;
+    op->sent_us = mtci_boot_us();
+    op->debt_id = mtci_debts_last(&lane->debts);
+    atomic_fetch_add_explicit(&op->refs, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&lane->open, 1, memory_order_relaxed);
+}
+
+static void send(mtci_lane *lane, mtc_verb verb, mtc_request *const *requests,
+                 size_t count)
+{
+    if (count == 0)
+        return;
+    if (!lane->workers) {
+        lane->ops->submit(lane->tier, verb, requests, count);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!mtci_workers_submit(lane->workers, (mtci_op *)requests[i]))
+            mtc_request_complete(requests[i], MTC_E_BUSY,
+                                 "the queue of the tier is full");
+    }
+}
+
+void mtci_lane_submit(mtci_lane *lane, mtci_op *const *ops, size_t count)
+{
+    if (count == 0)
+        return;
+    mtc_request *chunk[SUBMIT_CHUNK];
+    int64_t now_ms = mtci_clock_ms(&lane->clock);
+    mtc_verb verb = ops[0]->verb;
+    size_t held = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!admit(lane, ops[i]))
+            continue;
+        prepare(lane, ops[i], now_ms);
+        mtc_request *request = &ops[i]->request;
+        if (ops[i]->is_turned)
+            send(lane, MTC_VERB_REMOVE, &request, 1);
+        else
+            chunk[held++] = request;
+        if (held == SUBMIT_CHUNK) {
+            send(lane, verb, chunk, held);
+            held = 0;
+        }
+    }
+    send(lane, verb, chunk, held);
+}
+
+int64_t mtci_lane_life(const mtci_lane *lane, int64_t ttl_ms)
+{
+    double scaled = (double)ttl_ms * lane->ttl_scale;
+    int64_t life =
+        scaled < (double)MTC_TTL_MS_MAX ? (int64_t)scaled : MTC_TTL_MS_MAX;
+    if (life < 1)
+        life = 1;
+    if (life > lane->ttl_ms_max)
+        life = lane->ttl_ms_max;
+    return life < lane->ops->life_ms_max ? life : lane->ops->life_ms_max;
+}
+
+/* -- waiting ------------------------------------------------------------ */
+
+static bool is_done(mtci_op *op)
+{
+    return atomic_load_explicit(&op->word, memory_order_acquire) ==
+           MTCI_OP_DONE;
+}
+
+static void sleep_on(mtci_op *op, int64_t wait_ms)
+{
+    uint32_t open = MTCI_OP_OPEN;
+    atomic_compare_exchange_strong_explicit(&op->word, &open, MTCI_OP_SLEEPING,
+                                            memory_order_acq_rel,
+                                            memory_order_acquire);
+    mtci_word_wait(&op->word, MTCI_OP_SLEEPING, wait_ms);
+}
+
+/* Leaves an operation that may still be answered. False: it just was. */
+static bool try_leave(mtci_op *op)
+{
+    uint32_t word = atomic_load_explicit(&op->word, memory_order_acquire);
+    while (word != MTCI_OP_DONE) {
+        if (atomic_compare_exchange_weak_explicit(&op->word, &word,
+                                                  MTCI_OP_LEFT,
+                                                  memory_order_acq_rel,
+                                                  memory_order_acquire))
+            return true;
+    }
+    return false;
+}
+
+static bool await(mtci_lane *lane, mtci_op *op, int64_t until_ms)
+{
+    while (!is_done(op)) {
+        int64_t now_ms = mtci_clock_ms(&lane->clock);
+        if (now_ms >= until_ms)
+            return false;
+        if (lane->ops->drive && !mtc_request_is_complete(&op->request))
+            lane->ops->drive(lane->tier, &op->request, until_ms);
+        else
+            sleep_on(op, until_ms - now_ms);
+    }
+    return true;
+}
+
+/* The tier had its whole deadline and did not answer. */
+static void note_timeout(mtci_lane *lane)
+{
+    atomic_fetch_add_explicit(&lane->timeouts, 1, memory_order_relaxed);
+    note_failure(lane, MTC_E_TIMEOUT, "no answer within the deadline");
+    close_off(lane);
+}
+
+mtc_status mtci_lane_wait(mtci_lane *lane, mtci_op *op, int64_t until_ms)
+{
+    int64_t due_ms = op->request.deadline_ms;
+    if (is_done(op) || await(lane, op, until_ms < due_ms ? until_ms : due_ms))
+        return op->request.status;
+    if (!try_leave(op))
+        return op->request.status;
+    if (lane->ops->abandon)
+        lane->ops->abandon(lane->tier, &op->request);
+    if (until_ms >= due_ms)
+        note_timeout(lane);
+    return MTC_E_TIMEOUT;
+}
+
+/* Notes a debt before leaving, so that a late answer can pay it. */
+static mtc_status owe(mtci_lane *lane, mtci_op *op)
+{
+    uint64_t id =
+        mtci_debts_add(&lane->debts, mtci_op_key(op), op->request.hash);
+    if (id == 0)
+        return MTC_E_BUSY;
+    op->left_debt_id = id;
+    mtci_keeper_wake(lane->keeper);
+    return MTC_PENDING;
+}
+
+mtc_status mtci_lane_settle(mtci_lane *lane, mtci_op *op, int64_t until_ms)
+{
+    int64_t due_ms = op->request.deadline_ms;
+    if (is_done(op) || await(lane, op, until_ms < due_ms ? until_ms : due_ms)) {
+        mtc_status status = op->request.status;
+        return is_acknowledged(status) ? status : owe(lane, op);
+    }
+    mtc_status owed = owe(lane, op);
+    if (!try_leave(op)) {
+        pay(op, op->left_debt_id);
+        return is_acknowledged(op->request.status) ? op->request.status : owed;
+    }
+    if (lane->ops->abandon)
+        lane->ops->abandon(lane->tier, &op->request);
+    if (until_ms >= due_ms)
+        note_timeout(lane);
+    return owed;
+}
+
+void mtci_lane_leave(mtci_lane *lane, mtci_op *op)
+{
+    if (try_leave(op))
+        mtci_keeper_watch(lane->keeper);
+    mtci_op_release(op);
+}
+
+void mtci_lane_kick(mtci_lane *lane)
+{
+    if (lane->ops->drive)
+        lane->ops->drive(lane->tier, NULL, 0);
+}
+
+/* -- beginning and end -------------------------------------------------- */
+
+void mtci_lane_init(mtci_lane *lane, const mtc_tier_config *config,
+                    mtci_clock clock)
+{
+    lane->tier = config->tier;
+    lane->ops = config->tier->ops;
+    lane->clock = clock;
+    lane->prefix_size = strlen(config->prefix);
+    memcpy(lane->prefix, config->prefix, lane->prefix_size + 1);
+    lane->ttl_scale = config->ttl_scale > 0 ? config->ttl_scale : 1.0;
+    lane->ttl_ms_max = config->ttl_ms_max ? config->ttl_ms_max : MTC_NO_END;
+    lane->deadline_ms =
+        config->deadline_ms ? config->deadline_ms : MTCI_DEADLINE_MS;
+    lane->promote_one_in = config->promote_one_in ? config->promote_one_in : 1;
+    mtci_debts_init(&lane->debts);
+    pthread_mutex_init(&lane->mutex, NULL);
+}
+
+mtc_status mtci_lane_start(mtci_lane *lane)
+{
+    if (!(lane->ops->abilities & MTC_TIER_BLOCKS))
+        return MTC_OK;
+    lane->workers = mtci_workers_start(lane->tier, lane->clock);
+    return lane->workers ? MTC_OK : MTC_E_NO_MEMORY;
+}
+
+bool mtci_lane_stop(mtci_lane *lane, int64_t wait_ms)
+{
+    bool all = mtci_workers_stop(lane->workers, wait_ms);
+    lane->workers = NULL;
+    return all;
+}
+
+void mtci_lane_fini(mtci_lane *lane)
+{
+    mtci_debts_fini(&lane->debts);
+    pthread_mutex_destroy(&lane->mutex);
+}

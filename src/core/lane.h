@@ -1,0 +1,102 @@
+/*
+ * A lane: one tier of a cache, guarded.
+ *
+ * Everything that goes to a tier passes its lane, which adds the prefix, cuts
+ * lives, refuses what the tier cannot hold, keeps deadlines, closes the tier
+ * off while it is sick, remembers what it still has to remove, and counts. It
+ * owns the workers of a tier that blocks. Any thread.
+ */
+#ifndef MTCI_CORE_LANE_H
+#define MTCI_CORE_LANE_H
+
+#include <pthread.h>
+
+#include "core/debt.h"
+#include "core/op.h"
+#include "core/worker.h"
+
+#define MTCI_LANE_SAMPLES       100u
+#define MTCI_DEADLINE_MS        250
+#define MTCI_PREFIX_SIZE_MAX    255u
+#define MTCI_LANE_TTL_SHARED_MS 300000 /* memory over a shared tier */
+
+struct mtci_keeper;
+
+typedef struct mtci_lane {
+    mtc_tier *tier;
+    const mtc_tier_ops *ops;
+    mtci_workers *workers; /* NULL unless the tier blocks */
+    struct mtci_keeper *keeper;
+    mtci_clock clock;
+    int index;
+    size_t prefix_size;
+    char prefix[MTCI_PREFIX_SIZE_MAX + 1];
+    double ttl_scale;
+    int64_t ttl_ms_max; /* MTC_NO_END: none */
+    int64_t deadline_ms;
+    int64_t promote_one_in; /* -1: never */
+
+    mtci_debts debts;
+    _Atomic bool is_down;  /* set by whoever sees it fail, cleared by the
+                             keeper's probe */
+    _Atomic uint64_t open; /* operations under way */
+    _Atomic uint64_t errors;
+    _Atomic uint64_t timeouts;
+    _Atomic uint64_t skipped;
+    _Atomic uint64_t sample_count;
+    _Atomic uint32_t samples_us[MTCI_LANE_SAMPLES];
+
+    pthread_mutex_t mutex; /* guards the last error */
+    mtc_status last_error;
+    int64_t last_error_ms;
+    char last_error_text[160];
+} mtci_lane;
+
+void mtci_lane_init(mtci_lane *lane, const mtc_tier_config *config,
+                    mtci_clock clock);
+
+/* Starts the workers of a tier that blocks, once it has joined the cache. */
+mtc_status mtci_lane_start(mtci_lane *lane);
+
+/* Stops them; false when one would not end within wait_ms, and the tier and
+ * the lane are left to it. */
+bool mtci_lane_stop(mtci_lane *lane, int64_t wait_ms);
+
+/* After stop; the tier itself is closed by the cache that owns it. */
+void mtci_lane_fini(mtci_lane *lane);
+
+/* Whether the tier answers at once and is looked at before anything else. */
+static inline bool mtci_lane_is_front(const mtci_lane *lane)
+{
+    return lane->ops->find != NULL;
+}
+
+static inline bool mtci_lane_is_down(const mtci_lane *lane)
+{
+    return atomic_load_explicit(&lane->is_down, memory_order_relaxed);
+}
+
+/* The life of an entry in this tier, from a strategy's ttl. */
+int64_t mtci_lane_life(const mtci_lane *lane, int64_t ttl_ms);
+
+/* Sends operations of one verb, or completes them at once where the tier
+ * cannot or must not be asked. Only queues: the slot may be held. */
+void mtci_lane_submit(mtci_lane *lane, mtci_op *const *ops, size_t count);
+
+/* Waits until the operation is complete, at most until its deadline and
+ * until_ms, and tells how it ended. A caller that leaves before the answer
+ * gets MTC_E_TIMEOUT. */
+mtc_status mtci_lane_wait(mtci_lane *lane, mtci_op *op, int64_t until_ms);
+
+/* The same for a set, remove or expire: what the tier did not acknowledge
+ * becomes a debt. MTC_OK; MTC_PARTIAL: not stored, and gone; MTC_PENDING:
+ * owed; MTC_E_BUSY: no room for the debt. */
+mtc_status mtci_lane_settle(mtci_lane *lane, mtci_op *op, int64_t until_ms);
+
+/* Nobody waits for this operation any more. */
+void mtci_lane_leave(mtci_lane *lane, mtci_op *op);
+
+/* Sends what is queued without waiting. */
+void mtci_lane_kick(mtci_lane *lane);
+
+#endif

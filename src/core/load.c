@@ -1,0 +1,208 @@
+/*
+ * Loaders: running them, taking their answers, and surviving their end.
+ *
+ * The loader runs without a lock. If it does not return (thread exit,
+ * cancellation, C++ exception), the guard's cleanup hands the flight over on
+ * the way out; the library is built with -fexceptions for that.
+ */
+#include "core/load.h"
+
+#include "core/value.h"
+
+typedef struct vanish_guard {
+    mtci_ask *ask;
+    bool is_armed;
+} vanish_guard;
+
+/* A load belongs to whoever answers it: it keeps flight and cache. */
+static void load_begin(mtci_ask *ask)
+{
+    mtci_flight *flight = ask->flight;
+    mtc_value_free(&flight->load.value);
+    flight->load = (struct mtc_load){
+        .cache = ask->cache,
+        .flight = flight,
+        .ttl_ms = ask->ttl_ms,
+        .begun_ms = mtci_cache_now_ms(ask->cache),
+    };
+    atomic_fetch_add_explicit(&flight->refs, 1, memory_order_relaxed);
+    mtci_cache_enter(ask->cache);
+    mtci_count(&ask->cache->counters, MTCI_COUNT_LOADS);
+}
+
+static void load_end(mtc_cache *cache, mtci_flight *flight)
+{
+    mtci_flight_release(flight);
+    mtci_cache_leave(cache);
+}
+
+/* What the flight ends with when the loader said status. */
+static mtci_result answer_of(mtc_load *load, mtc_status status)
+{
+    if (status == MTC_OK && load->has_value)
+        return (mtci_result){MTC_OK, MTCI_OUTCOME_MISS, load->value};
+    if (status == MTC_MISS)
+        return (mtci_result){MTC_MISS, MTCI_OUTCOME_MISS, {0}};
+    if (status >= 0)
+        status = MTC_E_LOAD_FAILED;
+    mtci_count(&load->cache->counters, MTCI_COUNT_LOAD_ERRORS);
+    return (mtci_result){status, MTCI_OUTCOME_ERROR, {0}};
+}
+
+/* Stores what was loaded unless the key was written meanwhile, and ends the
+ * flight. */
+static mtci_result load_finish(mtc_load *load, mtc_status status)
+{
+    mtci_flight *flight = load->flight;
+    mtci_result result = answer_of(load, status);
+    mtc_facts facts = {.left_ms = load->ttl_ms, .ttl_ms = load->ttl_ms};
+    if (result.value.ops)
+        mtci_value_describe(&result.value, -1, &facts,
+                            mtci_cache_now_ms(load->cache));
+    pthread_mutex_lock(&flight->slot->mutex);
+    if (result.value.ops && mtci_flight_stores(flight))
+        mtci_chain_store_locked(load->cache, flight, &result.value,
+                                load->ttl_ms);
+    mtci_flight_finish_locked(flight, &result);
+    pthread_mutex_unlock(&flight->slot->mutex);
+    mtci_flight_wake(flight);
+    mtci_chain_kick(load->cache);
+    return result;
+}
+
+/* The load ends without an answer: somebody else may take over, and its load
+ * is then his. */
+static void load_pass(mtc_cache *cache, mtci_flight *flight)
+{
+    mtci_result gone = {MTC_E_CANCELLED, MTCI_OUTCOME_ERROR, {0}};
+    mtci_count(&cache->counters, MTCI_COUNT_LOAD_ERRORS);
+    pthread_mutex_lock(&flight->slot->mutex);
+    flight->has_looked = true;
+    mtci_flight_pass_locked(flight, NULL, &gone);
+    pthread_mutex_unlock(&flight->slot->mutex);
+    mtci_flight_wake(flight);
+}
+
+/* Runs when the loader's frame is left, also by unwinding. */
+static void vanish(vanish_guard *guard)
+{
+    if (!guard->is_armed)
+        return;
+    mtci_ask *ask = guard->ask;
+    mtci_flight *flight = ask->flight;
+    mtc_cache *cache = ask->cache;
+    mtci_thread_unlead(flight);
+    load_pass(cache, flight);
+    mtci_count_request(&cache->counters, MTC_E_CANCELLED, MTCI_OUTCOME_ERROR);
+    load_end(cache, flight);
+    mtci_flight_release(flight);
+    mtci_cache_leave(cache);
+}
+
+static mtc_status call_loader(mtci_ask *ask)
+{
+    __attribute__((cleanup(vanish))) vanish_guard guard = {ask, true};
+    pthread_setcancelstate(ask->cancel_state, NULL);
+    mtc_status status = ask->loader(&ask->flight->load, ask->ctx);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    guard.is_armed = false;
+    return status;
+}
+
+/* The answer comes later: the leader becomes a follower. */
+static void wait_for_answer(mtci_ask *ask)
+{
+    mtci_flight *flight = ask->flight;
+    pthread_mutex_lock(&flight->slot->mutex);
+    bool is_done = atomic_load_explicit(&flight->word, memory_order_relaxed) &
+                   MTCI_FLIGHT_DONE;
+    if (flight->seat == &ask->party)
+        flight->seat = NULL;
+    if (!is_done)
+        mtci_flight_follow_locked(flight, &ask->party);
+    pthread_mutex_unlock(&flight->slot->mutex);
+}
+
+bool mtci_load_run(mtci_ask *ask)
+{
+    mtci_flight *flight = ask->flight;
+    load_begin(ask);
+    mtci_thread_lead(flight);
+    mtc_status status = call_loader(ask);
+    mtci_thread_unlead(flight);
+    if (status == MTC_PENDING) {
+        wait_for_answer(ask);
+        return false;
+    }
+    ask->result = load_finish(&flight->load, status);
+    if (!ask->result.value.ops)
+        mtc_value_free(&flight->load.value);
+    flight->load.value = (mtc_value){0};
+    load_end(ask->cache, flight);
+    return true;
+}
+
+mtc_slice mtc_load_key(const mtc_load *load)
+{
+    return mtci_flight_key(load->flight);
+}
+
+mtc_status mtc_load_take_value(mtc_load *load, mtc_value *value)
+{
+    if (!load || !value || !value->ops)
+        return MTC_E_INVALID;
+    if (value->size > load->cache->value_size_max)
+        return MTC_E_TOO_LARGE;
+    mtc_value taken;
+    mtc_status status = mtc_value_share(value, &taken);
+    if (status != MTC_OK)
+        return status;
+    mtc_value_free(value);
+    mtc_value_free(&load->value);
+    load->value = taken;
+    load->has_value = true;
+    return MTC_OK;
+}
+
+mtc_status mtc_load_set_value(mtc_load *load, mtc_slice value)
+{
+    if (!load || (!value.data && value.size > 0))
+        return MTC_E_INVALID;
+    if (value.size > load->cache->value_size_max)
+        return MTC_E_TOO_LARGE;
+    mtc_value copy;
+    mtc_status status = mtc_value_copy(value, &copy);
+    if (status != MTC_OK)
+        return status;
+    mtc_value_free(&load->value);
+    load->value = copy;
+    load->has_value = true;
+    return MTC_OK;
+}
+
+mtc_status mtc_load_set_ttl(mtc_load *load, int64_t ttl_ms)
+{
+    if (!load || ttl_ms < 1 || ttl_ms > MTC_TTL_MS_MAX)
+        return MTC_E_INVALID;
+    load->ttl_ms = ttl_ms;
+    return MTC_OK;
+}
+
+mtc_status mtc_load_answer(mtc_load *load, mtc_status status)
+{
+    if (!load || status == MTC_PENDING)
+        return MTC_E_INVALID;
+    load_finish(load, status);
+    load_end(load->cache, load->flight);
+    return MTC_OK;
+}
+
+void mtc_load_drop(mtc_load *load)
+{
+    if (!load)
+        return;
+    mtc_cache *cache = load->cache;
+    mtci_flight *flight = load->flight;
+    load_pass(cache, flight);
+    load_end(cache, flight);
+}

@@ -1,0 +1,13 @@
+/*
+ * Running a loader and ending its flight with what it answered.
+ */
+#ifndef MTCI_CORE_LOAD_H
+#define MTCI_CORE_LOAD_H
+
+#include "core/ask.h"
+
+/* Runs the loader of an ask that leads. True: result is final. False: the
+ * answer comes later, and the ask follows its own flight. */
+bool mtci_load_run(mtci_ask *ask);
+
+#endif

@@ -1,0 +1,237 @@
+/*
+ * The public bulk calls: every key is begun before any is waited for, so that
+ * each tier sees one round trip.
+ */
+#include <stdlib.h>
+
+#include "core/write.h"
+
+/* Keys that are under way at a time; a longer list goes in several rounds,
+ * so that no queue of a tier overflows. */
+#define WINDOW 1024u
+
+static mtc_status sum_up(const mtc_item *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].status != MTC_OK)
+            return MTC_PARTIAL;
+    }
+    return MTC_OK;
+}
+
+/* -- reading ------------------------------------------------------------ */
+
+/* Keys that memory did not have, and whose they are. */
+typedef struct below {
+    mtci_ask *asks;
+    mtci_look *looks;
+    size_t *items; /* index of the item of each ask */
+    size_t count;
+    size_t look_count;
+} below;
+
+static bool below_init(below *rest, size_t count)
+{
+    *rest = (below){.asks = calloc(count, sizeof(*rest->asks)),
+                    .looks = calloc(count, sizeof(*rest->looks)),
+                    .items = calloc(count, sizeof(*rest->items))};
+    return rest->asks && rest->looks && rest->items;
+}
+
+static void below_fini(below *rest)
+{
+    free(rest->asks);
+    free(rest->looks);
+    free(rest->items);
+}
+
+/* Looks an item up in memory; true when it is settled. */
+static bool find_item(mtci_ask *ask, mtc_item *item)
+{
+    mtc_cache *cache = ask->cache;
+    item->status = mtci_ask_key(ask, item->key);
+    if (item->status != MTC_OK)
+        return true;
+    if (!mtci_chain_find(cache, ask->key, ask->hash, ask->flags, &ask->result))
+        return false;
+    mtci_count_request(&cache->counters, ask->result.status,
+                       ask->result.outcome);
+    item->status = ask->result.status;
+    item->value = ask->result.value;
+    return true;
+}
+
+/* Joins or opens the flight of each key that is left. */
+static void enter_all(below *rest)
+{
+    for (size_t i = 0; i < rest->count; i++) {
+        mtci_ask *ask = &rest->asks[i];
+        if (!mtci_ask_enter(ask))
+            continue;
+        if (mtci_ask_leads(ask))
+            rest->looks[rest->look_count++] =
+                (mtci_look){.flight = ask->flight, .flags = ask->flags};
+    }
+}
+
+static void lead_all(mtc_cache *cache, below *rest)
+{
+    size_t at = 0;
+    if (rest->look_count == 0)
+        return;
+    mtci_chain_look(cache, rest->looks, rest->look_count,
+                    rest->asks[0].until_ms);
+    for (size_t i = 0; i < rest->count; i++) {
+        mtci_ask *ask = &rest->asks[i];
+        if (ask->flight && mtci_ask_leads(ask))
+            mtci_ask_looked(ask, &rest->looks[at++]);
+    }
+    mtci_chain_kick(cache);
+}
+
+/* Only now: a key that occurs twice follows this very call. */
+static void follow_all(mtc_cache *cache, below *rest, mtc_item *items)
+{
+    for (size_t i = 0; i < rest->count; i++) {
+        mtci_ask *ask = &rest->asks[i];
+        if (ask->flight && !mtci_ask_leads(ask)) {
+            mtci_count(&cache->counters, MTCI_COUNT_FOLLOWERS);
+            mtci_ask_follow(ask);
+        }
+    }
+    for (size_t i = rest->count; i-- > 0;) {
+        mtc_item *item = &items[rest->items[i]];
+        item->status = mtci_ask_finish(&rest->asks[i], &item->value);
+    }
+}
+
+static mtc_status get_window(const mtci_ask *first, mtc_item *items,
+                             size_t count)
+{
+    below rest;
+    if (!below_init(&rest, count)) {
+        below_fini(&rest);
+        return MTC_E_NO_MEMORY;
+    }
+    for (size_t i = 0; i < count; i++) {
+        mtci_ask ask = *first;
+        if (find_item(&ask, &items[i]))
+            continue;
+        rest.items[rest.count] = i;
+        rest.asks[rest.count++] = ask;
+    }
+    enter_all(&rest);
+    lead_all(first->cache, &rest);
+    follow_all(first->cache, &rest, items);
+    below_fini(&rest);
+    return MTC_OK;
+}
+
+mtc_status mtc_cache_get_many_with(mtc_cache *cache, mtc_item *items,
+                                   size_t count, const mtc_call *call)
+{
+    mtci_ask first;
+    if (!items && count > 0)
+        return MTC_E_INVALID;
+    mtc_status status = mtci_ask_init(&first, cache, call);
+    if (status != MTC_OK)
+        return status;
+    for (size_t i = 0; i < count; i++)
+        items[i].value = (mtc_value){0};
+    for (size_t at = 0; at < count; at += WINDOW) {
+        size_t size = count - at < WINDOW ? count - at : WINDOW;
+        status = get_window(&first, items + at, size);
+        for (size_t i = 0; status != MTC_OK && i < size; i++)
+            items[at + i].status = status;
+    }
+    return sum_up(items, count);
+}
+
+mtc_status mtc_cache_get_many(mtc_cache *cache, mtc_item *items, size_t count)
+{
+    return mtc_cache_get_many_with(cache, items, count, NULL);
+}
+
+/* -- writing ------------------------------------------------------------ */
+
+static void begin_one(const mtci_ask *first, mtc_verb verb, mtc_item *item,
+                      mtci_write *write)
+{
+    mtci_ask ask = *first;
+    mtc_slice bytes = verb == MTC_VERB_STORE ? item->bytes : mtc_bytes(NULL, 0);
+    item->status = mtci_ask_key(&ask, item->key);
+    if (item->status == MTC_OK)
+        item->status = mtci_write_prepare(write, &ask, verb, bytes);
+    if (item->status == MTC_OK)
+        mtci_write_begin(ask.cache, write);
+}
+
+static void write_window(const mtci_ask *first, mtc_verb verb, mtc_item *items,
+                         mtci_write *writes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        begin_one(first, verb, &items[i], &writes[i]);
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].status == MTC_OK)
+            items[i].status =
+                mtci_write_end(first->cache, &writes[i], first->until_ms);
+    }
+}
+
+static mtc_status write_many(const mtci_ask *first, mtc_verb verb,
+                             mtc_item *items, size_t count)
+{
+    size_t window = count < WINDOW ? count : WINDOW;
+    mtci_write *writes = calloc(window, sizeof(*writes));
+    int cancel_state;
+    if (!writes)
+        return MTC_E_NO_MEMORY;
+    mtci_cache_enter(first->cache);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    for (size_t at = 0; at < count; at += window) {
+        size_t size = count - at < window ? count - at : window;
+        write_window(first, verb, items + at, writes, size);
+    }
+    mtci_cache_leave(first->cache);
+    pthread_setcancelstate(cancel_state, NULL);
+    free(writes);
+    return sum_up(items, count);
+}
+
+static mtc_status begin_many(mtc_cache *cache, mtc_verb verb, mtc_item *items,
+                             size_t count, const mtc_call *call)
+{
+    mtci_ask first;
+    if (!items && count > 0)
+        return MTC_E_INVALID;
+    mtc_status status = mtci_ask_init(&first, cache, call);
+    if (status != MTC_OK || count == 0)
+        return status;
+    return write_many(&first, verb, items, count);
+}
+
+mtc_status mtc_cache_set_many_with(mtc_cache *cache, mtc_item *items,
+                                   size_t count, const mtc_call *call)
+{
+    return begin_many(cache, MTC_VERB_STORE, items, count, call);
+}
+
+mtc_status mtc_cache_set_many(mtc_cache *cache, mtc_item *items, size_t count,
+                              const mtc_strategy *strategy)
+{
+    mtc_call call = MTC_CALL_INIT;
+    call.strategy = strategy;
+    return mtc_cache_set_many_with(cache, items, count, &call);
+}
+
+mtc_status mtc_cache_remove_many_with(mtc_cache *cache, mtc_item *items,
+                                      size_t count, const mtc_call *call)
+{
+    return begin_many(cache, MTC_VERB_REMOVE, items, count, call);
+}
+
+mtc_status mtc_cache_remove_many(mtc_cache *cache, mtc_item *items,
+                                 size_t count)
+{
+    return mtc_cache_remove_many_with(cache, items, count, NULL);
+}

@@ -1,0 +1,58 @@
+/*
+ * An operation: one request to one tier, from its making to its end.
+ *
+ * It is counted, once for the caller who made it and once for the tier while
+ * it is under way, so that a caller may leave at its deadline. word says who
+ * came first, the answer or the caller's departure.
+ */
+#ifndef MTCI_CORE_OP_H
+#define MTCI_CORE_OP_H
+
+#include <stdatomic.h>
+
+#include "mtc/tier.h"
+
+struct mtci_lane;
+
+/* States of an operation's word. */
+enum {
+    MTCI_OP_OPEN = 0,     /* under way, or not submitted yet */
+    MTCI_OP_SLEEPING = 1, /* under way, and its caller sleeps on the word */
+    MTCI_OP_LEFT = 2,     /* under way, and nobody waits */
+    MTCI_OP_DONE = 3      /* request.status says how */
+};
+
+typedef struct mtci_op {
+    mtc_request request; /* first: a request is cast to its operation */
+    struct mtci_lane *lane;
+    struct mtci_op *next; /* in a worker's queue, or the keeper's list */
+    _Atomic uint32_t word;
+    _Atomic uint32_t refs;
+    mtc_verb verb;         /* as sent */
+    bool is_turned;        /* a store sent as a remove */
+    bool is_fill;          /* stores what was loaded or promoted */
+    bool is_probe;         /* asked by the library itself */
+    bool was_skipped;      /* not sent: the tier is down or owes the key */
+    uint64_t debt_id;      /* youngest debt when it was sent */
+    uint64_t left_debt_id; /* the debt that its caller left behind */
+    int64_t sent_us;
+    size_t prefix_size;
+    char key[]; /* prefix, then key */
+} mtci_op;
+
+/* A new operation on a key of a lane; the caller fills value and facts. NULL:
+ * out of memory. */
+mtci_op *mtci_op_new(struct mtci_lane *lane, mtc_verb verb, mtc_slice key,
+                     uint64_t hash);
+
+/* Gives back one count; NULL is fine. The last one frees value and all. */
+void mtci_op_release(mtci_op *op);
+
+/* The key without the tier's prefix. */
+static inline mtc_slice mtci_op_key(const mtci_op *op)
+{
+    return mtc_bytes(op->key + op->prefix_size,
+                     op->request.key.size - op->prefix_size);
+}
+
+#endif

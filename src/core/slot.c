@@ -1,0 +1,47 @@
+/*
+ * The table of slots and the fence; see slot.h.
+ */
+#include "core/slot.h"
+
+#include "core/flight.h"
+
+void mtci_slots_init(mtci_slots *slots)
+{
+    for (size_t i = 0; i < MTCI_SLOTS; i++) {
+        pthread_mutex_init(&slots->slots[i].mutex, NULL);
+        slots->slots[i].flights = NULL;
+        slots->slots[i].marks = NULL;
+    }
+}
+
+void mtci_slots_fini(mtci_slots *slots)
+{
+    for (size_t i = 0; i < MTCI_SLOTS; i++)
+        pthread_mutex_destroy(&slots->slots[i].mutex);
+}
+
+static void void_flights_locked(mtci_slot *slot, const mtci_mark *mark)
+{
+    mtci_flight *flight = slot->flights;
+    for (; flight; flight = flight->next) {
+        if (flight->hash == mark->hash &&
+            mtci_same_key(mtci_flight_key(flight), mark->key))
+            flight->is_void = true;
+    }
+}
+
+void mtci_mark_begin_locked(mtci_slot *slot, mtci_mark *mark)
+{
+    void_flights_locked(slot, mark);
+    mark->next = slot->marks;
+    slot->marks = mark;
+}
+
+void mtci_mark_end_locked(mtci_slot *slot, mtci_mark *mark)
+{
+    mtci_mark **at = &slot->marks;
+    while (*at != mark)
+        at = &(*at)->next;
+    *at = mark->next;
+    void_flights_locked(slot, mark);
+}

@@ -1,0 +1,42 @@
+/*
+ * The per-thread record, the library's only mutable global, and the check
+ * that no loader waits for its own result.
+ *
+ * A thread that runs a loader leads that flight. Such a thread may wait for
+ * another flight only if following leader after leader does not come back to
+ * it. Threads that lead nothing cannot close a circle and are not checked.
+ */
+#ifndef MTCI_CORE_THREAD_H
+#define MTCI_CORE_THREAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct mtci_flight;
+
+typedef struct mtci_thread {
+    struct mtci_flight *leading; /* innermost; the rest through ->outer */
+    struct mtci_flight *waiting; /* guarded by the one mutex in thread.c */
+    unsigned stripe;             /* of the counters; 0: not given yet */
+    uint32_t random;             /* for one-in-N choices */
+} mtci_thread;
+
+mtci_thread *mtci_thread_self(void);
+
+/* A small number that spreads threads over stripes; the same for a thread's
+ * whole life. */
+unsigned mtci_thread_stripe(void);
+
+/* True once in n calls of this thread, at random; n >= 1. */
+bool mtci_thread_one_in(int64_t n);
+
+/* The calling thread begins and ends to run the loader of flight. */
+void mtci_thread_lead(struct mtci_flight *flight);
+void mtci_thread_unlead(struct mtci_flight *flight);
+
+/* The calling thread is about to wait for flight: false when it would wait
+ * for itself. After true, wait_end follows. */
+bool mtci_thread_wait_begin(struct mtci_flight *flight);
+void mtci_thread_wait_end(void);
+
+#endif

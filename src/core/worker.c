@@ -1,0 +1,162 @@
+/*
+ * Worker threads of a tier that blocks; see worker.h.
+ */
+#include "core/worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/spawn.h"
+
+/* Submits ops[0 .. count) of one verb. What is already late is not begun. */
+static void run_batch(const mtci_workers *pool, mtci_op *const *ops,
+                      size_t count)
+{
+    mtc_request *requests[MTCI_WORKER_BATCH];
+    int64_t now_ms = mtci_clock_ms(&pool->clock);
+    mtc_verb verb = ops[0]->verb;
+    size_t due = 0;
+    for (size_t i = 0; i < count; i++) {
+        mtc_request *request = &ops[i]->request;
+        if (now_ms >= request->deadline_ms)
+            mtc_request_complete(request, MTC_E_TIMEOUT,
+                                 "deadline passed in the queue");
+        else
+            requests[due++] = request;
+    }
+    if (due > 0)
+        pool->tier->ops->submit(pool->tier, verb, requests, due);
+}
+
+/* Runs a list of operations in order, neighbours of one verb together. */
+static void run_list(const mtci_workers *pool, mtci_op *op)
+{
+    mtci_op *batch[MTCI_WORKER_BATCH];
+    while (op) {
+        mtc_verb verb = op->verb;
+        size_t count = 0;
+        for (; op && op->verb == verb && count < MTCI_WORKER_BATCH;
+             op = op->next)
+            batch[count++] = op;
+        run_batch(pool, batch, count);
+    }
+}
+
+/* Waits for work: the list, or NULL when it is time to tend. */
+static mtci_op *take(mtci_worker *worker, int64_t wait_ms, bool *is_stopping)
+{
+    struct timespec until = mtci_after_ms(wait_ms);
+    pthread_mutex_lock(&worker->mutex);
+    while (!worker->first && !worker->is_stopping) {
+        if (pthread_cond_timedwait(&worker->wake, &worker->mutex, &until) ==
+            ETIMEDOUT)
+            break;
+    }
+    mtci_op *list = worker->first;
+    worker->first = NULL;
+    worker->last = &worker->first;
+    worker->count = 0;
+    *is_stopping = worker->is_stopping;
+    pthread_mutex_unlock(&worker->mutex);
+    return list;
+}
+
+static void *worker_main(void *arg)
+{
+    mtci_worker *worker = arg;
+    mtci_workers *pool = worker->pool;
+    const mtc_tier_ops *ops = pool->tier->ops;
+    bool tends = worker == &pool->workers[0] && ops->tend;
+    int64_t tended_ms = 0;
+    int64_t wait_ms = MTCI_WORKER_TEND_MS;
+    bool is_stopping = false;
+    while (!is_stopping) {
+        mtci_op *list = take(worker, wait_ms, &is_stopping);
+        wait_ms = list ? MTCI_WORKER_TEND_MS : MTCI_WORKER_IDLE_MS;
+        run_list(pool, list);
+        int64_t now_ms = mtci_boot_ms();
+        if (tends && now_ms - tended_ms >= MTCI_WORKER_TEND_MS) {
+            ops->tend(pool->tier, mtci_clock_ms(&pool->clock));
+            tended_ms = now_ms;
+        }
+    }
+    return NULL;
+}
+
+static bool worker_start(mtci_worker *worker)
+{
+    pthread_mutex_init(&worker->mutex, NULL);
+    mtci_cond_init(&worker->wake);
+    worker->last = &worker->first;
+    worker->is_started = mtci_spawn(&worker->thread, worker_main, worker);
+    return worker->is_started;
+}
+
+mtci_workers *mtci_workers_start(mtc_tier *tier, mtci_clock clock)
+{
+    mtci_workers *workers = calloc(1, sizeof(*workers));
+    if (!workers)
+        return NULL;
+    workers->tier = tier;
+    workers->clock = clock;
+    for (unsigned i = 0; i < MTCI_WORKERS; i++) {
+        workers->workers[i].pool = workers;
+        if (worker_start(&workers->workers[i]))
+            continue;
+        mtci_workers_stop(workers, MTCI_WORKER_IDLE_MS);
+        return NULL;
+    }
+    return workers;
+}
+
+bool mtci_workers_submit(mtci_workers *workers, mtci_op *op)
+{
+    mtci_worker *worker = &workers->workers[op->request.hash % MTCI_WORKERS];
+    op->next = NULL;
+    pthread_mutex_lock(&worker->mutex);
+    bool has_room = worker->count < MTCI_WORKER_QUEUE_MAX;
+    if (has_room) {
+        *worker->last = op;
+        worker->last = &op->next;
+        if (worker->count++ == 0)
+            pthread_cond_signal(&worker->wake);
+    }
+    pthread_mutex_unlock(&worker->mutex);
+    return has_room;
+}
+
+static void worker_ask_to_stop(mtci_worker *worker)
+{
+    if (!worker->is_started)
+        return;
+    pthread_mutex_lock(&worker->mutex);
+    worker->is_stopping = true;
+    pthread_cond_signal(&worker->wake);
+    pthread_mutex_unlock(&worker->mutex);
+}
+
+bool mtci_workers_stop(mtci_workers *workers, int64_t wait_ms)
+{
+    if (!workers)
+        return true;
+    bool all = true;
+    struct timespec until = mtci_after_ms(wait_ms);
+    for (unsigned i = 0; i < MTCI_WORKERS; i++)
+        worker_ask_to_stop(&workers->workers[i]);
+    for (unsigned i = 0; i < MTCI_WORKERS; i++) {
+        mtci_worker *worker = &workers->workers[i];
+        if (worker->is_started &&
+            pthread_clockjoin_np(worker->thread, NULL, CLOCK_MONOTONIC,
+                                 &until) != 0) {
+            pthread_detach(worker->thread);
+            all = false;
+        }
+    }
+    for (unsigned i = 0; all && i < MTCI_WORKERS; i++) {
+        pthread_mutex_destroy(&workers->workers[i].mutex);
+        pthread_cond_destroy(&workers->workers[i].wake);
+    }
+    if (all)
+        free(workers);
+    return all;
+}

@@ -1,0 +1,190 @@
+/*
+ * Set, remove and expire; see write.h for the steps.
+ */
+#include "core/write.h"
+
+/* -- preparing ---------------------------------------------------------- */
+
+static void drop_ops(mtci_write *write)
+{
+    for (size_t i = 0; i < MTC_TIERS_MAX; i++) {
+        mtci_op_release(write->ops[i]);
+        write->ops[i] = NULL;
+    }
+}
+
+/* The bytes to store: borrowed for a tier that takes them at once, shared
+ * for one that may still hold them when the caller is gone. */
+static mtc_status give_value(const mtci_lane *lane, const mtc_value *borrowed,
+                             mtc_value *kept, mtc_value *out)
+{
+    if (mtci_lane_is_front(lane)) {
+        *out = *borrowed;
+        return MTC_OK;
+    }
+    if (!kept->ops) {
+        mtc_status status = mtc_value_share(borrowed, kept);
+        if (status != MTC_OK)
+            return status;
+    }
+    return mtc_value_share(kept, out);
+}
+
+static mtc_status prepare_lane(mtci_write *write, mtci_lane *lane,
+                               const mtci_ask *ask, const mtc_value *borrowed,
+                               mtc_value *kept)
+{
+    mtci_op *op = mtci_op_new(lane, write->verb, ask->key, ask->hash);
+    write->ops[lane->index] = op;
+    if (!op)
+        return MTC_E_NO_MEMORY;
+    if (write->verb != MTC_VERB_STORE)
+        return MTC_OK;
+    int64_t life_ms = mtci_lane_life(lane, ask->ttl_ms);
+    op->request.facts = (mtc_facts){.left_ms = life_ms, .ttl_ms = life_ms};
+    return give_value(lane, borrowed, kept, &op->request.value);
+}
+
+mtc_status mtci_write_prepare(mtci_write *write, const mtci_ask *ask,
+                              mtc_verb verb, mtc_slice value)
+{
+    mtc_cache *cache = ask->cache;
+    mtc_value borrowed = mtc_value_borrow(value);
+    mtc_value kept = {0};
+    *write = (mtci_write){.mark = {NULL, ask->key, ask->hash}, .verb = verb};
+    if (!value.data && value.size > 0)
+        return MTC_E_INVALID;
+    if (value.size > cache->value_size_max)
+        return MTC_E_TOO_LARGE;
+    mtc_status status = MTC_OK;
+    for (size_t i = 0; i < cache->lane_count && status == MTC_OK; i++)
+        status = prepare_lane(write, &cache->lanes[i], ask, &borrowed, &kept);
+    mtc_value_free(&kept);
+    if (status != MTC_OK)
+        drop_ops(write);
+    return status;
+}
+
+/* -- beginning ---------------------------------------------------------- */
+
+/* A tier that answers at once and could not take the new value must not keep
+ * the old one. */
+static void drop_old_locked(mtci_lane *lane, mtci_write *write)
+{
+    mtci_op *op = write->ops[lane->index];
+    if (op->request.status >= 0)
+        return;
+    mtci_op *removal =
+        mtci_op_new(lane, MTC_VERB_REMOVE, write->mark.key, write->mark.hash);
+    if (!removal)
+        return;
+    mtci_lane_submit(lane, &removal, 1);
+    if (removal->request.status == MTC_OK)
+        op->request.status = MTC_PARTIAL;
+    mtci_op_release(removal);
+}
+
+void mtci_write_begin(mtc_cache *cache, mtci_write *write)
+{
+    mtci_slot *slot = mtci_slot_of(&cache->slots, write->mark.hash);
+    pthread_mutex_lock(&slot->mutex);
+    mtci_mark_begin_locked(slot, &write->mark);
+    for (size_t i = 0; i < cache->lane_count; i++) {
+        mtci_lane_submit(&cache->lanes[i], &write->ops[i], 1);
+        if (i < cache->front_count)
+            drop_old_locked(&cache->lanes[i], write);
+    }
+    pthread_mutex_unlock(&slot->mutex);
+    mtci_count(&cache->counters, write->verb == MTC_VERB_STORE
+                                     ? MTCI_COUNT_SETS
+                                     : MTCI_COUNT_REMOVES);
+}
+
+/* -- ending ------------------------------------------------------------- */
+
+/* Adds what one tier said to what the others said. */
+static mtc_status merge(mtc_verb verb, mtc_status so_far, mtc_status status)
+{
+    if (so_far == MTC_E_BUSY || status == MTC_E_BUSY)
+        return MTC_E_BUSY;
+    if (status == MTC_OK)
+        return so_far;
+    if (verb == MTC_VERB_STORE)
+        return MTC_PARTIAL;
+    return status == MTC_PENDING ? MTC_PENDING : so_far;
+}
+
+mtc_status mtci_write_end(mtc_cache *cache, mtci_write *write, int64_t until_ms)
+{
+    mtc_status result = MTC_OK;
+    for (size_t i = 0; i < cache->lane_count; i++) {
+        mtc_status status =
+            mtci_lane_settle(&cache->lanes[i], write->ops[i], until_ms);
+        result = merge(write->verb, result, status);
+    }
+    mtci_slot *slot = mtci_slot_of(&cache->slots, write->mark.hash);
+    pthread_mutex_lock(&slot->mutex);
+    mtci_mark_end_locked(slot, &write->mark);
+    pthread_mutex_unlock(&slot->mutex);
+    drop_ops(write);
+    return result;
+}
+
+/* -- the public calls --------------------------------------------------- */
+
+static mtc_status write_one(mtc_cache *cache, mtc_slice key, mtc_verb verb,
+                            mtc_slice value, const mtc_call *call)
+{
+    mtci_ask ask;
+    mtci_write write;
+    mtc_status status = mtci_ask_init(&ask, cache, call);
+    if (status == MTC_OK)
+        status = mtci_ask_key(&ask, key);
+    if (status == MTC_OK)
+        status = mtci_write_prepare(&write, &ask, verb, value);
+    if (status != MTC_OK)
+        return status;
+    mtci_cache_enter(cache);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &ask.cancel_state);
+    mtci_write_begin(cache, &write);
+    status = mtci_write_end(cache, &write, ask.until_ms);
+    mtci_cache_leave(cache);
+    pthread_setcancelstate(ask.cancel_state, NULL);
+    return status;
+}
+
+mtc_status mtc_cache_set_with(mtc_cache *cache, mtc_slice key, mtc_slice value,
+                              const mtc_call *call)
+{
+    return write_one(cache, key, MTC_VERB_STORE, value, call);
+}
+
+mtc_status mtc_cache_set(mtc_cache *cache, mtc_slice key, mtc_slice value,
+                         const mtc_strategy *strategy)
+{
+    mtc_call call = MTC_CALL_INIT;
+    call.strategy = strategy;
+    return mtc_cache_set_with(cache, key, value, &call);
+}
+
+mtc_status mtc_cache_remove_with(mtc_cache *cache, mtc_slice key,
+                                 const mtc_call *call)
+{
+    return write_one(cache, key, MTC_VERB_REMOVE, mtc_bytes(NULL, 0), call);
+}
+
+mtc_status mtc_cache_remove(mtc_cache *cache, mtc_slice key)
+{
+    return mtc_cache_remove_with(cache, key, NULL);
+}
+
+mtc_status mtc_cache_expire_with(mtc_cache *cache, mtc_slice key,
+                                 const mtc_call *call)
+{
+    return write_one(cache, key, MTC_VERB_EXPIRE, mtc_bytes(NULL, 0), call);
+}
+
+mtc_status mtc_cache_expire(mtc_cache *cache, mtc_slice key)
+{
+    return mtc_cache_expire_with(cache, key, NULL);
+}
