@@ -85,11 +85,12 @@ def own_fault(root, layers, path, header):
     if top in USERS:
         is_local = (root / path).parent.joinpath(header).is_file()
         return None if is_local else f'{top}/ sees include/ alone: "{header}"'
-    if not (root / "src" / header).is_file():
-        return f'no "{header}" in src/: write includes from src/'
+    if target == ".":
+        return f'"{header}": write includes from src/'
     if target != folder and target not in layers.folders[folder]:
         return f'{folder} may not include {target}: "{header}"'
-    return None
+    is_there = (root / "src" / header).is_file()
+    return None if is_there else f'no "{header}" in src/'
 
 
 def include_fault(root, layers, path, kind, header):

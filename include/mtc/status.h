@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #if defined(__GNUC__)
+/** Marks what the library exports. */
 #define MTC_API __attribute__((visibility("default")))
 #else
 #define MTC_API

@@ -1,0 +1,55 @@
+# A thin front of CMake: each command does one thing and says which.
+#
+## make demo      install what is missing, build, and run the demonstration
+## make test      install what is missing, build, and run every test
+## make check     check layers, sizes, headers, names, layout and documents
+## make docs      build the reference of the interface: build/docs/html
+## make bench     time the calls of the library
+## make install   build and install below PREFIX (/usr/local); DESTDIR
+## make deps      install every package that any of these needs
+## make clean     remove build/
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+DEPS = @scripts/deps.sh
+BUILD = @cmake --preset $(1) --log-level=WARNING $(2) && \
+	cmake --build --preset $(1) $(3)
+
+help:
+	@sed -n 's/^## //p' Makefile
+
+demo:
+	$(DEPS) build
+	$(call BUILD,release,,--target mtc_tool)
+	@build/release/mtc demo
+
+test:
+	$(DEPS) build test
+	$(call BUILD,dev)
+	@ctest --preset dev -j 2
+
+check:
+	$(DEPS) check
+	@scripts/check.sh
+
+docs:
+	$(DEPS) docs
+	@scripts/docs.sh
+
+bench:
+	$(DEPS) build
+	$(call BUILD,release,,--target mtc_bench)
+	@build/release/mtc_bench
+
+install:
+	$(call BUILD,release,-DCMAKE_INSTALL_PREFIX=$(PREFIX))
+	@DESTDIR=$(DESTDIR) cmake --install build/release
+	@test -n "$(DESTDIR)" || test "$$(id -u)" != 0 || ldconfig
+
+deps:
+	$(DEPS) build test check docs
+
+clean:
+	@rm -rf build
+
+.PHONY: help demo test check docs bench install deps clean

@@ -1,0 +1,171 @@
+#!/bin/bash
+# Each check of scripts/ passes on the tree and fails on a planted fault.
+# A check whose tool is not installed is named, not shown.
+set -eu
+
+root=${MTC_SOURCE_DIR:-$(cd "$(dirname "$0")/../.." && pwd)}
+scratch=$(mktemp -d)
+tree=$scratch/tree
+trap 'rm -rf "$scratch"' EXIT
+failed=0
+
+fresh_tree() {
+    rm -rf "$tree"
+    mkdir "$tree"
+    for part in include src cli examples tests bench scripts docs; do
+        if [ -d "$root/$part" ]; then
+            cp -r "$root/$part" "$tree"
+        fi
+    done
+    cp "$root/.clang-format" "$tree"
+}
+
+# passes CHECK: the check has nothing to say about the tree as it is.
+passes() {
+    fresh_tree
+    if ! "$root/scripts/$1" "$tree"; then
+        echo "FAILED: $1 refuses the clean tree"
+        failed=1
+    fi
+}
+
+# refuses CHECK TEXT FILE: the check fails and says TEXT once standard input
+# is appended to FILE of a fresh copy.
+refuses() {
+    fresh_tree
+    mkdir -p "$(dirname "$tree/$3")"
+    cat >>"$tree/$3"
+    if "$root/scripts/$1" "$tree" >"$scratch/out" 2>&1; then
+        echo "FAILED: $1 passes with a fault in $3 ($2)"
+        failed=1
+    elif ! grep -qF -- "$2" "$scratch/out"; then
+        echo "FAILED: $1 does not say '$2' of $3:"
+        cat "$scratch/out"
+        failed=1
+    fi
+}
+
+lines() {
+    for _ in $(seq "$1"); do
+        echo "$2"
+    done
+}
+
+function_of() {
+    printf '/*\n * A planted file.\n */\nvoid planted(void)\n{\n'
+    lines $(($1 - 3)) '    ;'
+    echo '}'
+}
+
+layers() {
+    passes check_layers.py
+    refuses check_layers.py 'base may not include core' src/base/planted.h \
+        <<<'#include "core/cache.h"'
+    refuses check_layers.py 'core may not include tier' src/core/planted.c \
+        <<<'#include "tier/open.h"'
+    refuses check_layers.py 'never ../' src/base/planted.c \
+        <<<'#include "../base/clock.h"'
+    refuses check_layers.py 'write includes from src/' src/base/planted.c \
+        <<<'#include "clock.h"'
+    refuses check_layers.py '<sqlite3.h> belongs into' src/core/planted.c \
+        <<<'#include <sqlite3.h>'
+    refuses check_layers.py '<glib.h> is not listed' src/core/planted.c \
+        <<<'#include <glib.h>'
+    refuses check_layers.py 'folder stray is not listed' src/stray/planted.c \
+        <<<'#include <stdio.h>'
+    refuses check_layers.py 'cli/ sees include/ alone' cli/planted.c \
+        <<<'#include "base/clock.h"'
+    refuses check_layers.py 'examples/ sees include/ alone' \
+        examples/planted.c <<<'#include "base/clock.h"'
+    refuses check_layers.py 'a public header includes' include/mtc/planted.h \
+        <<<'#include "base/clock.h"'
+    refuses check_layers.py 'goes through ../' tests/planted.c \
+        <<<'#include "../src/base/clock.h"'
+}
+
+sizes() {
+    passes check_sizes.py
+    refuses check_sizes.py 'planted: 71 lines' src/planted.c \
+        < <(function_of 71)
+    refuses check_sizes.py '801 lines' src/planted.c < <(lines 801 '')
+    refuses check_sizes.py '81 columns' src/planted.c \
+        <<<"// $(printf '%078d' 0)"
+    refuses check_sizes.py '81 columns' scripts/planted.sh \
+        <<<"# $(printf '%079d' 0)"
+    refuses check_sizes.py 'f: 6 parameters' src/planted.c \
+        <<<'void f(int a, int b, int c, int d, int e, int f) { }'
+    refuses check_sizes.py 'f: nested 4 deep' src/planted.c \
+        <<<'void f(void) { if (1) { for (;;) { if (1) { do { } } } } }'
+    refuses check_sizes.py 'gives no reason' scripts/sizes.allow \
+        <<<'src/base/url.c mtci_url_parse'
+    refuses check_sizes.py 'needs no leave' scripts/sizes.allow \
+        <<<'src/base/url.c mtci_no_such_function a table'
+}
+
+within_sizes() {
+    fresh_tree
+    function_of 70 >"$tree/src/planted.c"
+    cat >"$tree/src/planted_2.c" <<<'void
+f(int a, int b, int c, int d, void (*done)(void *ctx, int a), void *done_ctx)
+{ if (1) { for (;;) { if (1) { int x[] = {1, 2}; } } } }'
+    if ! "$root/scripts/check_sizes.py" "$tree"; then
+        echo 'FAILED: check_sizes.py refuses what is just within the limits'
+        failed=1
+    fi
+}
+
+headers() {
+    passes check_headers.py
+    refuses check_headers.py 'mtc_f has no /** comment' \
+        include/mtc/planted.h <<<'MTC_API int mtc_f(void);'
+    refuses check_headers.py 'mtc_f lacks @return' include/mtc/planted.h \
+        <<<'/** Promise. **Returns** **Threads** **Blocks** **Since** */
+MTC_API int mtc_f(void);'
+    refuses check_headers.py 'mtc_f lacks @param name' include/mtc/planted.h \
+        <<<'/** Promise. **Returns** **Threads** **Blocks** **Since** */
+MTC_API void mtc_f(const char *name);'
+    for section in Returns Threads Blocks Since; do
+        all='/** Promise. **Returns** **Threads** **Blocks** **Since** */'
+        refuses check_headers.py "mtc_f lacks **$section**" \
+            include/mtc/planted.h <<<"${all/\*\*$section\*\*/}
+static inline void mtc_f(void) { }"
+    done
+}
+
+files() {
+    passes check_files.py
+    refuses check_files.py "'utils' is no name" src/base/utils.h </dev/null
+    refuses check_files.py "'tier_helper' is no name" tests/tier_helper.c \
+        </dev/null
+    refuses check_files.py 'does not begin with a comment' src/planted.c \
+        <<<'int x;'
+}
+
+layout() {
+    passes check_format.sh
+    refuses check_format.sh 'planted.c' src/planted.c <<<'int  x;'
+}
+
+documents() {
+    passes docs.sh
+    refuses docs.sh 'is not documented' include/mtc/planted.h <<<'/*
+ * Planted.
+ */
+int mtc_undocumented(void);'
+}
+
+has() {
+    if ! command -v "$1" >/dev/null; then
+        echo "not shown, for want of $1: $2"
+        return 1
+    fi
+}
+
+layers
+sizes
+within_sizes
+headers
+files
+if has clang-format check_format.sh; then layout; fi
+if has doxygen docs.sh; then documents; fi
+exit $failed
