@@ -27,7 +27,7 @@ if(MTC_TOOL)
   endif()
   install(TARGETS mtc_tool)
   install(FILES man/mtc.1 OPTIONAL DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
-  install(FILES cli/completion.bash RENAME mtc
+  install(FILES cli/completion.bash RENAME mtc OPTIONAL
     DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 endif()
 
