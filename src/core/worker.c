@@ -80,6 +80,10 @@ static void *worker_main(void *arg)
             tended_ms = now_ms;
         }
     }
+    pthread_mutex_lock(&worker->mutex);
+    worker->has_ended = true;
+    pthread_cond_signal(&worker->ended);
+    pthread_mutex_unlock(&worker->mutex);
     return NULL;
 }
 
@@ -87,6 +91,7 @@ static bool worker_start(mtci_worker *worker)
 {
     pthread_mutex_init(&worker->mutex, NULL);
     mtci_cond_init(&worker->wake);
+    mtci_cond_init(&worker->ended);
     worker->last = &worker->first;
     worker->is_started = mtci_spawn(&worker->thread, worker_main, worker);
     return worker->is_started;
@@ -135,6 +140,24 @@ static void worker_ask_to_stop(mtci_worker *worker)
     pthread_mutex_unlock(&worker->mutex);
 }
 
+/* Whether the worker has ended by then; if so, it is joined. */
+static bool worker_join(mtci_worker *worker, const struct timespec *until)
+{
+    if (!worker->is_started)
+        return true;
+    int late = 0;
+    pthread_mutex_lock(&worker->mutex);
+    while (!worker->has_ended && !late)
+        late = pthread_cond_timedwait(&worker->ended, &worker->mutex, until);
+    bool has_ended = worker->has_ended;
+    pthread_mutex_unlock(&worker->mutex);
+    if (has_ended)
+        pthread_join(worker->thread, NULL);
+    else
+        pthread_detach(worker->thread);
+    return has_ended;
+}
+
 bool mtci_workers_stop(mtci_workers *workers, int64_t wait_ms)
 {
     if (!workers)
@@ -143,20 +166,18 @@ bool mtci_workers_stop(mtci_workers *workers, int64_t wait_ms)
     struct timespec until = mtci_after_ms(wait_ms);
     for (unsigned i = 0; i < MTCI_WORKERS; i++)
         worker_ask_to_stop(&workers->workers[i]);
+    for (unsigned i = 0; i < MTCI_WORKERS; i++)
+        all &= worker_join(&workers->workers[i], &until);
+    if (!all)
+        return false;
     for (unsigned i = 0; i < MTCI_WORKERS; i++) {
         mtci_worker *worker = &workers->workers[i];
-        if (worker->is_started &&
-            pthread_clockjoin_np(worker->thread, NULL, CLOCK_MONOTONIC,
-                                 &until) != 0) {
-            pthread_detach(worker->thread);
-            all = false;
-        }
+        if (!worker->is_started)
+            continue;
+        pthread_mutex_destroy(&worker->mutex);
+        pthread_cond_destroy(&worker->wake);
+        pthread_cond_destroy(&worker->ended);
     }
-    for (unsigned i = 0; all && i < MTCI_WORKERS; i++) {
-        pthread_mutex_destroy(&workers->workers[i].mutex);
-        pthread_cond_destroy(&workers->workers[i].wake);
-    }
-    if (all)
-        free(workers);
-    return all;
+    free(workers);
+    return true;
 }

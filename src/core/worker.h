@@ -24,13 +24,15 @@ struct mtci_workers;
 typedef struct mtci_worker {
     struct mtci_workers *pool;
     pthread_t thread;
-    pthread_mutex_t mutex; /* guards the queue and is_stopping */
-    pthread_cond_t wake;
+    pthread_mutex_t mutex; /* guards what follows */
+    pthread_cond_t wake;   /* there is work, or an end */
+    pthread_cond_t ended;
     mtci_op *first;
     mtci_op **last;
     unsigned count;
     bool is_stopping;
-    bool is_started;
+    bool has_ended;
+    bool is_started; /* the pool's own */
 } mtci_worker;
 
 typedef struct mtci_workers {
