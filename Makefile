@@ -12,7 +12,7 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 DEPS = @scripts/deps.sh
-BUILD = @cmake --preset $(1) --log-level=WARNING $(2) && \
+BUILD = @cmake --preset $(1) $(2) && \
 	cmake --build --preset $(1) $(3)
 
 help:

@@ -55,7 +55,7 @@ allow_services() {
 }
 
 apt() {
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q "$@"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@"
 }
 
 install() {
