@@ -1,0 +1,338 @@
+/*
+ * One connection to the file; see conn.h.
+ */
+#include "tier/disk/conn.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A file up to this size is read through when the tier is opened. */
+#define CHECK_BYTES_MAX (4 * 1024 * 1024)
+
+/* Columns of the state row. */
+enum { STATE_SEQ, STATE_HORIZON, STATE_ENTRIES };
+
+#define SCHEMA_STATE                                                           \
+    "CREATE TABLE state(format INTEGER PRIMARY KEY,clock TEXT,seq INTEGER,"    \
+    "horizon INTEGER,entries INTEGER)"
+#define SCHEMA_ENTRIES                                                         \
+    "CREATE TABLE entries(version INTEGER PRIMARY KEY,key BLOB NOT NULL,"      \
+    "purge_ms INTEGER NOT NULL,frame BLOB)"
+#define SCHEMA_BY_KEY   "CREATE UNIQUE INDEX by_key ON entries(key)"
+#define SCHEMA_BY_PURGE "CREATE INDEX by_purge ON entries(purge_ms)"
+
+static const char schema[] =
+    SCHEMA_STATE ";" SCHEMA_ENTRIES ";" SCHEMA_BY_KEY ";" SCHEMA_BY_PURGE;
+
+/* Deleted rows are overwritten, so that no flipped bit in a page brings one
+ * back. */
+static const char pragmas[] =
+    "PRAGMA cell_size_check=ON;PRAGMA secure_delete=FAST;"
+    "PRAGMA mmap_size=0;PRAGMA temp_store=MEMORY;PRAGMA trusted_schema=OFF;"
+    "PRAGMA synchronous=NORMAL;PRAGMA journal_size_limit=67108864";
+
+static const char *const texts[MTCI_DISK_SQL_COUNT] = {
+    [MTCI_DISK_BEGIN_READ] = "BEGIN",
+    [MTCI_DISK_BEGIN_WRITE] = "BEGIN IMMEDIATE",
+    [MTCI_DISK_COMMIT] = "COMMIT",
+    [MTCI_DISK_ROLLBACK] = "ROLLBACK",
+    [MTCI_DISK_STATE] = "SELECT seq,horizon,entries FROM state WHERE format=1",
+    [MTCI_DISK_STATE_SET] =
+        "UPDATE state SET seq=?1,horizon=?2,entries=?3 WHERE format=1",
+    [MTCI_DISK_FIND] = "SELECT version,frame FROM entries WHERE key=?1",
+    [MTCI_DISK_PEEK] = "SELECT version,length(frame) FROM entries WHERE key=?1",
+    [MTCI_DISK_PUT] = "INSERT OR REPLACE INTO entries(version,key,purge_ms,"
+                      "frame)VALUES(?1,?2,?3,?4)",
+    [MTCI_DISK_BURY] = "UPDATE entries SET frame=NULL WHERE version=?1",
+    [MTCI_DISK_DUE] = "SELECT version,length(frame) FROM entries WHERE "
+                      "purge_ms<=?1 ORDER BY purge_ms LIMIT ?2",
+    [MTCI_DISK_OLDEST] =
+        "SELECT version,length(frame) FROM entries ORDER BY version LIMIT ?1",
+    [MTCI_DISK_DROP] = "DELETE FROM entries WHERE version=?1",
+    [MTCI_DISK_PAGES] = "PRAGMA page_count",
+    [MTCI_DISK_FREE] = "PRAGMA freelist_count",
+};
+
+bool mtci_disk_is_damage(int result)
+{
+    switch (result & 0xff) {
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH:
+    case SQLITE_TOOBIG:
+        return true;
+    default:
+        return result == SQLITE_IOERR_SHORT_READ || result == SQLITE_IOERR_DATA;
+    }
+}
+
+mtc_status mtci_disk_status(int result)
+{
+    switch (result & 0xff) {
+    case SQLITE_NOMEM:
+        return MTC_E_NO_MEMORY;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL:
+        return MTC_E_TIMEOUT;
+    default:
+        return MTC_E_UNAVAILABLE;
+    }
+}
+
+void mtci_disk_conn_wait(mtci_disk_conn *conn, int64_t wait_ms)
+{
+    if (wait_ms < 0)
+        wait_ms = 0;
+    sqlite3_busy_timeout(conn->db, wait_ms > INT_MAX ? INT_MAX : (int)wait_ms);
+}
+
+sqlite3_stmt *mtci_disk_conn_take(mtci_disk_conn *conn, mtci_disk_sql sql)
+{
+    return conn->statements[sql];
+}
+
+int mtci_disk_conn_run(mtci_disk_conn *conn, mtci_disk_sql sql)
+{
+    sqlite3_stmt *statement = conn->statements[sql];
+    int result = sqlite3_step(statement);
+    sqlite3_reset(statement);
+    return result == SQLITE_DONE ? SQLITE_OK : result;
+}
+
+int mtci_disk_conn_number(mtci_disk_conn *conn, mtci_disk_sql sql,
+                          int64_t *number)
+{
+    sqlite3_stmt *statement = conn->statements[sql];
+    int result = sqlite3_step(statement);
+    if (result == SQLITE_ROW) {
+        *number = sqlite3_column_int64(statement, 0);
+        result = SQLITE_OK;
+    } else if (result == SQLITE_DONE) {
+        result = SQLITE_CORRUPT;
+    }
+    sqlite3_reset(statement);
+    return result;
+}
+
+void mtci_disk_bind(sqlite3_stmt *statement, int index, mtc_slice bytes)
+{
+    /* NULL would be bound as SQL's NULL, which equals nothing. */
+    const void *data = bytes.size > 0 ? bytes.data : "";
+    sqlite3_bind_blob64(statement, index, data, bytes.size, SQLITE_STATIC);
+}
+
+static int state_row(sqlite3_stmt *statement, mtci_disk_state *state)
+{
+    state->seq = sqlite3_column_int64(statement, STATE_SEQ);
+    state->horizon = sqlite3_column_int64(statement, STATE_HORIZON);
+    state->entries = sqlite3_column_int64(statement, STATE_ENTRIES);
+    bool is_sound = state->horizon > 0 && state->seq >= state->horizon &&
+                    state->seq < INT64_MAX / 2 && state->entries >= 0;
+    return is_sound ? SQLITE_OK : SQLITE_CORRUPT;
+}
+
+int mtci_disk_conn_state(mtci_disk_conn *conn, mtci_disk_state *state)
+{
+    sqlite3_stmt *statement = conn->statements[MTCI_DISK_STATE];
+    int result = sqlite3_step(statement);
+    if (result == SQLITE_ROW)
+        result = state_row(statement, state);
+    else if (result == SQLITE_DONE)
+        result = SQLITE_CORRUPT;
+    sqlite3_reset(statement);
+    return result;
+}
+
+/* Called after each commit with the length of the log. Copying it back is
+ * tend's work; a tier that is not tended does it here. */
+static int on_commit(void *ctx, sqlite3 *db, const char *name, int pages)
+{
+    _Atomic int64_t *log_pages = ctx;
+    atomic_store_explicit(log_pages, pages, memory_order_relaxed);
+    if (pages >= MTCI_DISK_LOG_PAGES_MAX)
+        sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL,
+                                  NULL);
+    return SQLITE_OK;
+}
+
+void mtci_disk_conn_watch(mtci_disk_conn *conn, _Atomic int64_t *log_pages)
+{
+    sqlite3_wal_hook(conn->db, on_commit, log_pages);
+}
+
+/* One row of one text column, compared. */
+static int text_is(sqlite3 *db, const char *sql, const char *wanted, bool *is)
+{
+    sqlite3_stmt *statement;
+    int result = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
+    if (result != SQLITE_OK)
+        return result;
+    result = sqlite3_step(statement);
+    const unsigned char *text = NULL;
+    if (result == SQLITE_ROW)
+        text = sqlite3_column_text(statement, 0);
+    *is = text && strcmp((const char *)text, wanted) == 0;
+    sqlite3_finalize(statement);
+    return result == SQLITE_ROW || result == SQLITE_DONE ? SQLITE_OK : result;
+}
+
+/* A log of SQLite's kind, and a size that this process keeps to. */
+static int set_up(mtci_disk_conn *conn, int64_t pages_max)
+{
+    char text[96];
+    bool is_wal = false;
+    /* The library's close must not delete a log by name: the name may stand
+     * for another file's log by then. */
+    sqlite3_db_config(conn->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    sqlite3_extended_result_codes(conn->db, 1);
+    snprintf(text, sizeof(text),
+             "PRAGMA page_size=%d;PRAGMA max_page_count=%lld",
+             MTCI_DISK_PAGE_SIZE, (long long)pages_max);
+    int result = sqlite3_exec(conn->db, text, NULL, NULL, NULL);
+    if (result == SQLITE_OK)
+        result = sqlite3_exec(conn->db, pragmas, NULL, NULL, NULL);
+    if (result == SQLITE_OK)
+        result = text_is(conn->db, "PRAGMA journal_mode=WAL", "wal", &is_wal);
+    if (result == SQLITE_OK && !is_wal)
+        result = SQLITE_CORRUPT;
+    return result;
+}
+
+int mtci_disk_conn_open(const mtci_disk_place *place, int64_t pages_max,
+                        int64_t wait_ms, mtci_disk_conn **out)
+{
+    const int flags =
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+    *out = NULL;
+    mtci_disk_conn *conn = calloc(1, sizeof(*conn));
+    if (!conn)
+        return SQLITE_NOMEM;
+    int result = SQLITE_CANTOPEN;
+    if (mtci_disk_place_id(place, &conn->id))
+        result = sqlite3_open_v2(place->file, &conn->db, flags, NULL);
+    if (result == SQLITE_OK) {
+        mtci_disk_conn_wait(conn, wait_ms);
+        result = set_up(conn, pages_max);
+    }
+    if (result != SQLITE_OK) {
+        mtci_disk_conn_close(conn);
+        return result;
+    }
+    *out = conn;
+    return SQLITE_OK;
+}
+
+void mtci_disk_conn_close(mtci_disk_conn *conn)
+{
+    if (!conn)
+        return;
+    for (int i = 0; i < MTCI_DISK_SQL_COUNT; i++)
+        sqlite3_finalize(conn->statements[i]);
+    sqlite3_close(conn->db);
+    free(conn);
+}
+
+int mtci_disk_conn_create(mtci_disk_conn *conn, const char *clock, int64_t seq)
+{
+    char *text = sqlite3_mprintf("BEGIN IMMEDIATE;%s;INSERT INTO state VALUES"
+                                 "(1,%Q,%lld,%lld,0);COMMIT",
+                                 schema, clock, (long long)seq, (long long)seq);
+    if (!text)
+        return SQLITE_NOMEM;
+    int result = sqlite3_exec(conn->db, text, NULL, NULL, NULL);
+    sqlite3_free(text);
+    return result;
+}
+
+static int prepare(mtci_disk_conn *conn)
+{
+    for (int i = 0; i < MTCI_DISK_SQL_COUNT; i++) {
+        int result = sqlite3_prepare_v3(conn->db, texts[i], -1,
+                                        SQLITE_PREPARE_PERSISTENT,
+                                        &conn->statements[i], NULL);
+        if (result != SQLITE_OK)
+            return result;
+    }
+    return SQLITE_OK;
+}
+
+/* Whether every page is sound, asked of small files only. */
+static int check(mtci_disk_conn *conn, bool *is_sound)
+{
+    int64_t pages = 0;
+    int result = mtci_disk_conn_number(conn, MTCI_DISK_PAGES, &pages);
+    *is_sound = true;
+    if (result != SQLITE_OK || pages * MTCI_DISK_PAGE_SIZE > CHECK_BYTES_MAX)
+        return result;
+    return text_is(conn->db, "PRAGMA integrity_check(1)", "ok", is_sound);
+}
+
+/* Whether lives in the file count on our clock. */
+static int judge_clock(mtci_disk_conn *conn, const char *clock,
+                       mtci_disk_verdict *verdict)
+{
+    bool is_ours = false;
+    int result = text_is(conn->db, "SELECT clock FROM state WHERE format=1",
+                         clock, &is_ours);
+    *verdict = is_ours ? MTCI_DISK_READY : MTCI_DISK_FOREIGN;
+    return result;
+}
+
+/* newest was read before the state, which may have gone on since. */
+static int judge(mtci_disk_conn *conn, bool is_thorough, int64_t newest,
+                 mtci_disk_verdict *verdict)
+{
+    mtci_disk_state state;
+    bool is_sound = true;
+    int result = mtci_disk_conn_state(conn, &state);
+    if (result == SQLITE_OK && state.seq < newest)
+        is_sound = false;
+    if (result == SQLITE_OK && is_sound && is_thorough)
+        result = check(conn, &is_sound);
+    if (result == SQLITE_OK && !is_sound)
+        *verdict = MTCI_DISK_DAMAGED;
+    return result;
+}
+
+static int examine(mtci_disk_conn *conn, const mtci_disk_place *place,
+                   bool is_thorough, mtci_disk_verdict *verdict)
+{
+    const char *sql = "SELECT coalesce(group_concat(sql,';'),'') FROM "
+                      "(SELECT sql FROM sqlite_schema ORDER BY rowid)";
+    int64_t newest = mtci_disk_place_newest(place);
+    bool is_whole = false;
+    bool is_empty = false;
+    int result = text_is(conn->db, sql, schema, &is_whole);
+    if (result == SQLITE_OK && !is_whole) {
+        *verdict = MTCI_DISK_DAMAGED;
+        result = text_is(conn->db, "PRAGMA page_count", "1", &is_empty);
+        if (is_empty)
+            result = text_is(conn->db, sql, "", &is_empty);
+        if (is_empty)
+            *verdict = MTCI_DISK_EMPTY;
+        return result;
+    }
+    if (result == SQLITE_OK)
+        result = judge_clock(conn, place->clock, verdict);
+    if (result != SQLITE_OK || *verdict != MTCI_DISK_READY)
+        return result;
+    result = prepare(conn);
+    if (result == SQLITE_OK)
+        result = judge(conn, is_thorough, newest, verdict);
+    return result;
+}
+
+int mtci_disk_conn_examine(mtci_disk_conn *conn, const mtci_disk_place *place,
+                           bool is_thorough, mtci_disk_verdict *verdict)
+{
+    int result = examine(conn, place, is_thorough, verdict);
+    /* What cannot even be parsed is not a file of ours any more. */
+    if (mtci_disk_is_damage(result) || result == SQLITE_ERROR) {
+        *verdict = MTCI_DISK_DAMAGED;
+        return SQLITE_OK;
+    }
+    return result;
+}
