@@ -42,6 +42,7 @@ bench:
 	@build/release/mtc_bench
 
 install:
+	$(DEPS) build
 	$(call BUILD,release,-DCMAKE_INSTALL_PREFIX=$(PREFIX))
 	@DESTDIR=$(DESTDIR) cmake --install build/release
 	@test -n "$(DESTDIR)" || test "$$(id -u)" != 0 || ldconfig
