@@ -1,43 +1,42 @@
 /*
- * What calls cost: get, set, get_or_load and remove on a memory tier, and on
- * memory over disk, from one thread and from several.
+ * What calls cost: set, get and get_or_load on a memory tier, and on memory
+ * over disk, from one thread and from four.
  *
  * usage: mtc_bench [KEYS [VALUE_SIZE]]
  *
- * It times batches of calls through the public interface and prints calls per
- * second. The numbers compare two builds on one machine and nothing else.
+ * It times passes of half a second through the public interface and prints
+ * calls per second. The numbers compare two builds on one machine and nothing
+ * else.
  */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <mtc.h>
 
-#define THREADS_MAX 4
-#define PASS_MS     500
+#define THREADS     4
+#define PASS_US     500000
+#define CALLS_BATCH 64
+#define SIZE_MAX_KB 1024
 
-typedef struct bench_case bench_case;
+/* What all threads of a pass share. */
+typedef struct setting {
+    mtc_cache *cache;
+    uint64_t key_count;
+    mtc_slice value;
+} setting;
+
+typedef mtc_status (*bench_call)(const setting *setting, mtc_slice key);
 
 /* One thread's share of a pass. */
 typedef struct worker {
-    const bench_case *bench;
-    mtc_cache *cache;
-    uint64_t seed;
+    const setting *setting;
+    bench_call call;
+    uint64_t random;
     uint64_t calls;
     mtc_status failure; /* first one, or MTC_OK */
 } worker;
-
-struct bench_case {
-    const char *name;
-    mtc_status (*call)(worker *worker, mtc_slice key);
-};
-
-static long key_count = 10000;
-static char value_bytes[65536];
-static size_t value_size = 100;
 
 static int64_t now_us(void)
 {
@@ -54,76 +53,61 @@ static uint64_t next_random(uint64_t *state)
     return *state;
 }
 
-static mtc_status call_get(worker *worker, mtc_slice key)
+static mtc_status call_set(const setting *setting, mtc_slice key)
+{
+    return mtc_cache_set(setting->cache, key, setting->value, NULL);
+}
+
+static mtc_status call_get(const setting *setting, mtc_slice key)
 {
     mtc_value value;
-    mtc_status status = mtc_cache_get(worker->cache, key, &value);
+    mtc_status status = mtc_cache_get(setting->cache, key, &value);
     mtc_value_free(&value);
     return status;
 }
 
-static mtc_status call_get_below(worker *worker, mtc_slice key)
+static mtc_status call_get_below(const setting *setting, mtc_slice key)
 {
     mtc_call call = MTC_CALL_INIT;
     mtc_value value;
+    mtc_status status;
+
     call.flags = MTC_CALL_SKIP_MEMORY | MTC_CALL_NO_PROMOTE;
-    mtc_status status = mtc_cache_get_with(worker->cache, key, &call, &value);
+    status = mtc_cache_get_with(setting->cache, key, &call, &value);
     mtc_value_free(&value);
     return status;
-}
-
-static mtc_status call_set(worker *worker, mtc_slice key)
-{
-    mtc_slice value = mtc_bytes(value_bytes, value_size);
-    return mtc_cache_set(worker->cache, key, value, NULL);
 }
 
 static mtc_status load(mtc_load *load, void *ctx)
 {
-    (void)ctx;
-    return mtc_load_set_value(load, mtc_bytes(value_bytes, value_size));
+    const setting *setting = ctx;
+    return mtc_load_set_value(load, setting->value);
 }
 
-static mtc_status call_load(worker *worker, mtc_slice key)
+/* Removes first, so that there is something to load. */
+static mtc_status call_load(const setting *setting, mtc_slice key)
 {
     mtc_value value;
-    mtc_status status =
-        mtc_cache_get_or_load(worker->cache, key, NULL, load, NULL, &value);
+    mtc_status status = mtc_cache_remove(setting->cache, key);
+    if (status < 0)
+        return status;
+    status = mtc_cache_get_or_load(setting->cache, key, NULL, load,
+                                   (void *)setting, &value);
     mtc_value_free(&value);
     return status;
 }
 
-/* Every fourth call removes, so that the others have something to load. */
-static mtc_status call_load_missing(worker *worker, mtc_slice key)
-{
-    if (worker->calls % 4 == 0)
-        return mtc_cache_remove(worker->cache, key);
-    return call_load(worker, key);
-}
-
-static const bench_case all_cases[] = {
-    {"set", call_set},
-    {"get", call_get},
-    {"get_or_load", call_load},
-    {"get_or_load, 1 in 4 removed", call_load_missing},
-};
-
-static const bench_case disk_cases[] = {
-    {"get from disk", call_get_below},
-};
-
 static void *work(void *ctx)
 {
     worker *worker = ctx;
-    int64_t end_us = now_us() + PASS_MS * 1000;
+    int64_t end_us = now_us() + PASS_US;
     char key[32];
 
-    while (worker->calls % 64 != 0 || now_us() < end_us) {
-        uint64_t number = next_random(&worker->seed) % (uint64_t)key_count;
-        int size =
-            snprintf(key, sizeof key, "key:%llu", (unsigned long long)number);
-        mtc_status status =
-            worker->bench->call(worker, mtc_bytes(key, (size_t)size));
+    while (worker->calls % CALLS_BATCH != 0 || now_us() < end_us) {
+        uint64_t number =
+            next_random(&worker->random) % worker->setting->key_count;
+        snprintf(key, sizeof key, "key:%llu", (unsigned long long)number);
+        mtc_status status = worker->call(worker->setting, mtc_str(key));
         if (status < 0 && worker->failure == MTC_OK)
             worker->failure = status;
         worker->calls++;
@@ -131,76 +115,80 @@ static void *work(void *ctx)
     return NULL;
 }
 
-static void run_pass(mtc_cache *cache, const bench_case *bench, int threads)
+static void run_pass(const setting *setting, const char *name, bench_call call,
+                     int threads)
 {
-    worker workers[THREADS_MAX] = {{0}};
-    pthread_t ids[THREADS_MAX];
+    worker workers[THREADS];
+    pthread_t ids[THREADS];
     mtc_status failure = MTC_OK;
     uint64_t calls = 0;
     int64_t begin_us = now_us();
 
     for (int i = 0; i < threads; i++) {
-        workers[i] =
-            (worker){bench, cache, 88172645463325252u + (uint64_t)i, 0, MTC_OK};
+        workers[i] = (worker){setting, call, 88172645463325252u + (uint64_t)i,
+                              0, MTC_OK};
         if (pthread_create(&ids[i], NULL, work, &workers[i]) != 0)
             abort();
     }
     for (int i = 0; i < threads; i++) {
         pthread_join(ids[i], NULL);
         calls += workers[i].calls;
-        if (failure == MTC_OK)
-            failure = workers[i].failure;
+        failure = failure == MTC_OK ? workers[i].failure : failure;
     }
     double seconds = (double)(now_us() - begin_us) / 1e6;
-    printf("  %-28s %d thread%s %12.0f calls/s%s%s\n", bench->name, threads,
+    printf("  %-22s %d thread%s %12.0f calls/s%s%s\n", name, threads,
            threads == 1 ? " " : "s", (double)calls / seconds,
-           failure == MTC_OK ? "" : "  failed: ",
+           failure == MTC_OK ? "" : "  ",
            failure == MTC_OK ? "" : mtc_status_name(failure));
 }
 
-static void run_cases(mtc_cache *cache, const bench_case *cases, size_t count)
+static void run(const setting *setting, const char *name, bench_call call)
 {
-    for (size_t i = 0; i < count; i++) {
-        for (int threads = 1; threads <= THREADS_MAX; threads *= 4)
-            run_pass(cache, &cases[i], threads);
-    }
+    run_pass(setting, name, call, 1);
+    run_pass(setting, name, call, THREADS);
 }
 
-static int run_tiers(const char *tiers, int has_disk)
+static int run_tiers(setting *setting, const char *tiers, bool has_disk)
 {
     mtc_cache_options options = MTC_CACHE_OPTIONS_INIT;
     mtc_error error = {0};
-    mtc_cache *cache;
 
     options.tiers = tiers;
-    if (mtc_cache_open(&options, &error, &cache) != MTC_OK) {
+    if (mtc_cache_open(&options, &error, &setting->cache) != MTC_OK) {
         fprintf(stderr, "bench: %s: %s\n", error.part, error.text);
         return 1;
     }
-    printf("%s, %ld keys, values of %zu bytes\n", tiers, key_count, value_size);
-    run_cases(cache, all_cases, sizeof all_cases / sizeof all_cases[0]);
+    printf("%s: %llu keys, values of %zu bytes\n", tiers,
+           (unsigned long long)setting->key_count, setting->value.size);
+    run(setting, "set", call_set);
+    run(setting, "get", call_get);
     if (has_disk)
-        run_cases(cache, disk_cases, 1);
-    mtc_cache_close(&cache);
-    return 0;
+        run(setting, "get, skipping memory", call_get_below);
+    run(setting, "remove, get_or_load", call_load);
+    return mtc_cache_close(&setting->cache) < 0;
 }
 
 int main(int argc, char **argv)
 {
     char folder[] = "/tmp/mtc-bench-XXXXXX";
-    char tiers[64];
-    char command[64];
+    char text[64];
+    setting setting = {0};
+    size_t value_size = argc > 2 ? strtoul(argv[2], NULL, 10) : 100;
 
-    key_count = argc > 1 ? atol(argv[1]) : key_count;
-    value_size = argc > 2 ? (size_t)atol(argv[2]) : value_size;
-    if (key_count < 1 || value_size > sizeof value_bytes) {
+    setting.key_count = argc > 1 ? strtoul(argv[1], NULL, 10) : 10000;
+    if (setting.key_count == 0 || value_size > SIZE_MAX_KB * 1024) {
         fprintf(stderr, "usage: mtc_bench [KEYS [VALUE_SIZE]]\n");
         return 2;
     }
-    if (mkdtemp(folder) == NULL)
+    void *value = calloc(1, value_size + 1);
+    if (value == NULL || mkdtemp(folder) == NULL)
         return 1;
-    snprintf(tiers, sizeof tiers, "memory disk:%s", folder);
-    int result = run_tiers("memory", 0) | run_tiers(tiers, 1);
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command) == 0 ? result : 1;
+    setting.value = mtc_bytes(value, value_size);
+    snprintf(text, sizeof text, "memory disk:%s", folder);
+    int result = run_tiers(&setting, "memory", false);
+    result |= run_tiers(&setting, text, true);
+    snprintf(text, sizeof text, "rm -r %s", folder);
+    result |= system(text) != 0;
+    free(value);
+    return result;
 }
