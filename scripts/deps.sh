@@ -7,7 +7,7 @@
 set -eu
 
 here=$(dirname "$0")
-policy=/usr/sbin/policy-rc.d
+policy=${POLICY_RC_D:-/usr/sbin/policy-rc.d}
 own_policy=no
 
 if [ "${MTC_DEPS:-}" = skip ]; then
