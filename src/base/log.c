@@ -107,8 +107,8 @@ void mtci_log_line(mtci_log *log, mtc_log_level level, const char *part,
     va_end(arguments);
     if (left_out > 0) {
         size = strnlen(text, sizeof(text) - 48);
-        snprintf(text + size, sizeof(text) - size,
-                 " (%u lines left out before)", left_out);
+        snprintf(text + size, sizeof(text) - size, " (%u more left out before)",
+                 left_out);
     }
     controls_blank(text);
     if (log->write != NULL) {

@@ -98,9 +98,12 @@ static void a_burst_is_cut_and_the_next_line_says_so(void **state)
     seen->now_ms += 1;
     mtci_log_line(&seen->log, MTC_LOG_WARNING, "redis", "away");
     assert_int_equal(seen->count, MTCI_LOG_BURST + 1);
-    assert_string_equal(seen->text, "away (6 lines left out before)");
+    assert_string_equal(seen->text, "away (6 more left out before)");
     mtci_log_line(&seen->log, MTC_LOG_WARNING, "redis", "away");
     assert_int_equal(seen->count, MTCI_LOG_BURST + 1);
+    seen->now_ms += MTCI_LOG_REFILL_MS;
+    mtci_log_line(&seen->log, MTC_LOG_WARNING, "redis", "away");
+    assert_string_equal(seen->text, "away (1 more left out before)");
 }
 
 static void the_burst_comes_back_but_never_grows(void **state)
@@ -151,7 +154,7 @@ static void a_line_stays_one_line_and_within_its_size(void **state)
     assert_int_equal(strlen(seen->text), MTCI_LOG_TEXT_SIZE - 1);
     seen->now_ms += MTCI_LOG_REFILL_MS;
     mtci_log_line(&seen->log, MTC_LOG_WARNING, "x", "%s", text);
-    assert_non_null(strstr(seen->text, "lines left out before)"));
+    assert_non_null(strstr(seen->text, "more left out before)"));
 }
 
 static void without_a_callback_it_goes_to_standard_error(void **state)

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <sched.h>
 
 #include "base/clock.h"
 #include "base/hash.h"
@@ -38,28 +39,39 @@ static void a_wait_ends_with_its_time(void **state)
     assert_true(mtci_boot_ms() - begin_ms >= 2);
 }
 
+typedef struct doorway {
+    _Atomic uint32_t word;
+    atomic_int waiting;
+} doorway;
+
 static void *waiter_run(void *ctx)
 {
-    _Atomic uint32_t *word = ctx;
+    doorway *doorway = ctx;
 
-    while (atomic_load(word) == 0) {
-        mtci_word_wait(word, 0, MTCI_FOREVER);
+    atomic_fetch_add(&doorway->waiting, 1);
+    while (atomic_load(&doorway->word) == 0) {
+        mtci_word_wait(&doorway->word, 0, MTCI_FOREVER);
     }
     return NULL;
 }
 
 static void a_wake_reaches_every_waiter(void **state)
 {
-    _Atomic uint32_t word = 0;
+    static doorway doorway;
     pthread_t threads[8];
 
     (void)state;
     for (int i = 0; i < 8; i++) {
-        assert_int_equal(pthread_create(&threads[i], NULL, waiter_run, &word),
+        assert_int_equal(pthread_create(&threads[i], NULL, waiter_run,
+                                        &doorway),
                          0);
     }
-    atomic_store(&word, 1);
-    mtci_word_wake(&word);
+    /* Most are asleep then; whoever is not sees the new word instead. */
+    for (int i = 0; i < 1000 || atomic_load(&doorway.waiting) < 8; i++) {
+        sched_yield();
+    }
+    atomic_store(&doorway.word, 1);
+    mtci_word_wake(&doorway.word);
     for (int i = 0; i < 8; i++) {
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     }

@@ -269,6 +269,16 @@ static void malformed_fields_are_damage_under_a_right_checksum(void **state)
     }
 }
 
+static void fields_that_end_off_a_multiple_of_8_are_damage(void **state)
+{
+    unsigned char bytes[] = {0xf7, 'M', 'T', 0, 1, 5, 0, 0, 0, 0,  0,
+                             0,    0,   0,   0, 0, 5, 1, 0, 0, 'a'};
+
+    (void)state;
+    checksum_mend(bytes, sizeof(bytes));
+    assert_int_equal(read_copy(bytes, sizeof(bytes)), MTC_E_CORRUPT);
+}
+
 static void random_fields_under_a_right_checksum_never_crash(void **state)
 {
     mtc_frame in = frame_make(127);
@@ -314,6 +324,7 @@ int main(void)
         cmocka_unit_test(unknown_optional_fields_are_skipped),
         cmocka_unit_test(unknown_required_fields_make_a_miss),
         cmocka_unit_test(malformed_fields_are_damage_under_a_right_checksum),
+        cmocka_unit_test(fields_that_end_off_a_multiple_of_8_are_damage),
         cmocka_unit_test(random_fields_under_a_right_checksum_never_crash),
         cmocka_unit_test(text_is_no_frame),
     };
