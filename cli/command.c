@@ -1,0 +1,98 @@
+/*
+ * The table of commands.
+ *
+ * Static; one thread.
+ */
+#include "command.h"
+
+#include <string.h>
+
+static const char GET_TEXT[] =
+    "Writes the value's bytes and nothing else; a newline is added only when\n"
+    "standard output is a terminal. Exits with 1 when no tier has the key.\n";
+
+static const char SET_TEXT[] =
+    "Stores the value in every tier. Without VALUE it is read from standard\n"
+    "input, to its end, byte by byte as it is. Exits with 3 when some tier\n"
+    "does not hold it afterwards.\n";
+
+static const char REMOVE_TEXT[] =
+    "Removes the key from every tier; done, too, when there was nothing.\n";
+
+static const char LOAD_TEXT[] =
+    "Writes the value of the key. When no tier has it, runs the command,\n"
+    "caches what it prints if it exits with 0, and writes that. Of all mtc\n"
+    "processes of a user on a host that load one key, one runs the command\n"
+    "and the others wait for its result. When the command fails, nothing is\n"
+    "cached or written, and the exit status is 3.\n"
+    "\n"
+    "The command has the standard input and standard error of mtc, is no\n"
+    "shell line (sh -c is one), and may call mtc load itself for other keys.\n";
+
+static const char STATS_TEXT[] =
+    "Shows what each tier holds. Counters live in a process: those of a\n"
+    "service are its own, through mtc_cache_stats; here only tiers that\n"
+    "outlive a process can have something to show.\n";
+
+static const char HEALTH_TEXT[] =
+    "Asks every tier once and shows how each is doing. Exits with 0 when all\n"
+    "are up, else with 3.\n";
+
+static const char PING_TEXT[] =
+    "Asks every tier for a key that does not exist, several times, and shows\n"
+    "how long the median answer took. Exits with 0 when all answered, else\n"
+    "with 3.\n";
+
+static const char HELP_TEXT[] =
+    "Topics: any command, and tiers (the tier URLs and their options).\n";
+
+static const command COMMANDS[] = {
+    {"get", "KEY", 1, 1, "", "write the value of a key", GET_TEXT, command_get},
+    {"set", "KEY [VALUE]", 1, 2, "ttl", "store a value", SET_TEXT, command_set},
+    {"remove", "KEY...", 1, SIZE_MAX, "", "remove keys", REMOVE_TEXT,
+     command_remove},
+    {"load", "KEY -- COMMAND [ARGUMENT...]", 2, SIZE_MAX, "ttl",
+     "write the value of a key, or run a command and cache what it prints",
+     LOAD_TEXT, command_load},
+    {"stats", "", 0, 0, "", "what the tiers hold", STATS_TEXT, command_stats},
+    {"health", "", 0, 0, "", "how the tiers are doing", HEALTH_TEXT,
+     command_health},
+    {"ping", "", 0, 0, "count", "how fast the tiers answer", PING_TEXT,
+     command_ping},
+    {"version", "", 0, 0, "", "the versions of tool and library", NULL,
+     command_version},
+    {"help", "[TOPIC]", 0, 2, "markdown", "this help, or that of a topic",
+     HELP_TEXT, command_help},
+};
+
+const command *command_at(size_t index)
+{
+    size_t count = sizeof COMMANDS / sizeof COMMANDS[0];
+    return index < count ? &COMMANDS[index] : NULL;
+}
+
+/* How many of the words spell name: 0, 1 or 2. */
+static size_t spelt_by(const char *name, char **words, size_t count)
+{
+    const char *space = strchr(name, ' ');
+    if (space == NULL)
+        return count >= 1 && strcmp(words[0], name) == 0 ? 1 : 0;
+    size_t size = (size_t)(space - name);
+    bool is_it = count >= 2 && strlen(words[0]) == size &&
+                 memcmp(words[0], name, size) == 0 &&
+                 strcmp(words[1], space + 1) == 0;
+    return is_it ? 2 : 0;
+}
+
+const command *command_find(char **words_in, size_t count, char ***words)
+{
+    const command *row = NULL;
+    for (size_t i = 0; (row = command_at(i)) != NULL; i++) {
+        size_t taken = spelt_by(row->name, words_in, count);
+        if (taken == 0)
+            continue;
+        *words = words_in + taken;
+        return row;
+    }
+    return NULL;
+}

@@ -1,0 +1,104 @@
+/*
+ * mtc help tiers: the URLs of tiers and every option that they take, as the
+ * library itself tells them. One thread.
+ */
+#include "help_tiers.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "mtc/tier.h"
+
+typedef struct example {
+    const char *url;
+    const char *text;
+} example;
+
+static const example EXAMPLES[] = {
+    {"memory?size=256MiB", "in this process, by bytes"},
+    {"memory?entries=2000&ttl_max=5m", "in this process, by entries"},
+    {"disk:/var/cache/app?size=4GiB", "in a folder, shared by processes"},
+    {"redis://:password@host:6379/0", "Redis or Valkey"},
+    {"memcached://host:11211", "memcached"},
+    {"noop:", "keeps nothing"},
+};
+
+#define EXAMPLE_COUNT (sizeof EXAMPLES / sizeof EXAMPLES[0])
+
+static const char *scope_title(const char *scope)
+{
+    return strcmp(scope, "any") == 0 ? "every tier" : scope;
+}
+
+/* Whether the option at index is the first of its scope. */
+static bool begins_scope(size_t index, const char *scope)
+{
+    mtc_option_info before;
+    return index == 0 || mtc_option_get(index - 1, &before) != MTC_OK ||
+           strcmp(before.scope, scope) != 0;
+}
+
+static void write_text(void)
+{
+    mtc_option_info option;
+    printf("A tier is named by a URL; a cache has one or more, separated by\n"
+           "spaces, the fastest first. Options stand behind ? and &.\n\n");
+    for (size_t i = 0; i < EXAMPLE_COUNT; i++)
+        printf("  %-32s  %s\n", EXAMPLES[i].url, EXAMPLES[i].text);
+    for (size_t i = 0; mtc_option_get(i, &option) == MTC_OK; i++) {
+        if (begins_scope(i, option.scope))
+            printf("\nOptions of %s\n", scope_title(option.scope));
+        printf("  %-12s %-9s %s\n", option.name, option.kind, option.text);
+        if (option.fallback[0] != '\0')
+            printf("  %22s default %s\n", "", option.fallback);
+        if (option.range[0] != '\0')
+            printf("  %22s range %s\n", "", option.range);
+    }
+}
+
+/* A cell of a table: '|' would end it. */
+static void write_cell(const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == '|')
+            putchar('\\');
+        putchar(*text);
+    }
+    printf(" | ");
+}
+
+static void write_row(const mtc_option_info *option)
+{
+    const char *const cells[] = {option->kind, option->fallback, option->range};
+    printf("| `%s` | ", option->name);
+    for (size_t i = 0; i < sizeof cells / sizeof cells[0]; i++)
+        write_cell(cells[i]);
+    printf("%s |\n", option->text);
+}
+
+static void write_markdown(void)
+{
+    mtc_option_info option;
+    printf("# Options of tier URLs\n\n"
+           "Written by `mtc help tiers --markdown` from the tables in the\n"
+           "library; a test compares the two.\n\n"
+           "| URL | tier |\n|---|---|\n");
+    for (size_t i = 0; i < EXAMPLE_COUNT; i++)
+        printf("| `%s` | %s |\n", EXAMPLES[i].url, EXAMPLES[i].text);
+    for (size_t i = 0; mtc_option_get(i, &option) == MTC_OK; i++) {
+        if (begins_scope(i, option.scope))
+            printf("\n## %s\n\n| option | takes | default | range | what |\n"
+                   "|---|---|---|---|---|\n",
+                   scope_title(option.scope));
+        write_row(&option);
+    }
+}
+
+tool_exit help_tiers(bool is_markdown)
+{
+    if (is_markdown)
+        write_markdown();
+    else
+        write_text();
+    return TOOL_DONE;
+}

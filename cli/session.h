@@ -1,0 +1,33 @@
+/*
+ * The cache that a command works on, and telling how a call on it ended.
+ */
+#ifndef MTC_CLI_SESSION_H
+#define MTC_CLI_SESSION_H
+
+#include "args.h"
+#include "json.h"
+#include "mtc/stats.h"
+#include "output.h"
+
+/* Opens the cache that the options name. TOOL_DONE; or it complains: that an
+ * option is wrong (TOOL_USAGE), or that the cache does not open
+ * (TOOL_FAILED). */
+tool_exit session_open(const args *args, mtc_cache **cache);
+
+/* Complains that a call ended with status: what was asked of whom, and what
+ * the tiers that are not up had to say. */
+void session_complain(mtc_cache *cache, const char *what, mtc_status status);
+
+/* Warns that what is stored ends with this process, if that is so. */
+void session_warn_if_forgetful(mtc_cache *cache);
+
+/* Health from the cache, zeroed when it has none. */
+mtc_health session_health(mtc_cache *cache);
+
+/* Opens a JSON object on standard output; status is its first member. */
+json session_json(mtc_status status);
+
+/* Closes the object and ends the line. */
+void session_json_end(json *json);
+
+#endif
