@@ -21,5 +21,5 @@ run headers scripts/check_headers.py
 run files scripts/check_files.py
 run format scripts/check_format.sh
 run docs scripts/docs.sh
-run shell shellcheck scripts/*.sh tests/scripts/*.sh .ci/run
+run shell shellcheck -S warning scripts/*.sh tests/scripts/*.sh .ci/run
 exit $status

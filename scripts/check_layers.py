@@ -18,8 +18,8 @@ INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]', re.M)
 # What the C library and the kernel bring along.
 SYSTEM_FOLDERS = ("sys", "linux", "net", "netinet", "arpa")
 SYSTEM = set(
-    "assert complex ctype dirent dlfcn errno execinfo fcntl fenv float ftw getopt"
-    " inttypes iso646 langinfo libgen limits locale malloc math netdb poll"
+    "assert complex ctype dirent dlfcn errno execinfo fcntl fenv float ftw"
+    " getopt inttypes iso646 langinfo libgen limits locale malloc math netdb poll"
     " pthread pwd regex sched search semaphore setjmp signal spawn stdalign"
     " stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string"
     " strings syslog termios tgmath threads time uchar unistd wchar"

@@ -19,6 +19,5 @@ void mtc_request_complete(mtc_request *request, mtc_status status,
 
 bool mtc_request_is_complete(const mtc_request *request)
 {
-    return __atomic_load_n(&request->state, __ATOMIC_ACQUIRE) ==
-           STATE_COMPLETE;
+    return __atomic_load_n(&request->state, __ATOMIC_ACQUIRE) == STATE_COMPLETE;
 }
