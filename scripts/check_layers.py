@@ -19,11 +19,11 @@ INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]', re.M)
 SYSTEM_FOLDERS = ("sys", "linux", "net", "netinet", "arpa")
 SYSTEM = set(
     "assert complex ctype dirent dlfcn errno execinfo fcntl fenv float ftw"
-    " getopt inttypes iso646 langinfo libgen limits locale malloc math netdb poll"
-    " pthread pwd regex sched search semaphore setjmp signal spawn stdalign"
-    " stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string"
-    " strings syslog termios tgmath threads time uchar unistd wchar"
-    " wctype".split()
+    " getopt inttypes iso646 langinfo libgen limits locale malloc math netdb"
+    " poll pthread pwd regex sched search semaphore setjmp signal spawn"
+    " stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib"
+    " stdnoreturn string strings syslog termios tgmath threads time uchar"
+    " unistd wchar wctype".split()
 )
 
 USERS = ("cli", "examples", "bench")
