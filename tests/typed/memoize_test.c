@@ -178,8 +178,10 @@ static void wrong_functions_and_arguments_are_refused(void **state)
     assert_int_equal(mtc_memoize(fixture->cache, NULL, NULL, 0, &result),
                      MTC_E_INVALID);
     function.name = "";
+    memset(&result, 0xee, sizeof(result));
     assert_int_equal(mtc_memoize(fixture->cache, &function, NULL, 0, &result),
                      MTC_E_INVALID);
+    assert_null(result.data);
     function = brackets_of(fixture);
     function.call = NULL;
     assert_int_equal(mtc_memoize(fixture->cache, &function, NULL, 0, &result),

@@ -207,6 +207,24 @@ static void options_of_the_call_are_handed_on(void **state)
                      MTC_E_INVALID);
 }
 
+static void a_strategy_is_handed_on(void **state)
+{
+    shop *shop = *state;
+    mtc_codec codec = codec_of(shop);
+    mtc_object_loader loader =
+        MTC_OBJECT_LOADER_INIT(&codec, product_load, shop);
+    mtc_strategy wrong = MTC_STRATEGY_INIT(0);
+    product product = product_make(5, "pen");
+
+    assert_int_equal(mtc_cache_set_object(shop->cache, mtc_str("k"), &codec,
+                                          &product, &wrong),
+                     MTC_E_INVALID);
+    free(product.name);
+    assert_int_equal(mtc_cache_get_or_load_object(shop->cache, mtc_str("k"),
+                                                  &wrong, &loader, &product),
+                     MTC_E_INVALID);
+}
+
 static void a_value_that_does_not_decode_is_corrupt(void **state)
 {
     shop *shop = *state;
@@ -445,6 +463,7 @@ int main(void)
         shop_test(what_was_set_is_got),
         shop_test(a_miss_decodes_nothing),
         shop_test(options_of_the_call_are_handed_on),
+        shop_test(a_strategy_is_handed_on),
         shop_test(a_value_that_does_not_decode_is_corrupt),
         shop_test(an_object_is_loaded_once_and_decoded_for_each_caller),
         shop_test(what_does_not_decode_is_removed_and_loaded_again),
