@@ -111,6 +111,19 @@ void mtci_debts_pay(mtci_debts *debts, mtc_slice key, uint64_t hash,
     pthread_mutex_unlock(&debts->mutex);
 }
 
+/* Moves the first debt of a bucket to its end, and returns it. */
+static mtci_debt *turn_locked(mtci_debt **bucket)
+{
+    mtci_debt *first = *bucket;
+    mtci_debt **end = bucket;
+    while (*end)
+        end = &(*end)->next;
+    *end = first;
+    *bucket = first->next;
+    first->next = NULL;
+    return first;
+}
+
 static mtci_debt *pick_locked(mtci_debts *debts)
 {
     for (size_t i = 0; i < MTCI_DEBT_BUCKETS; i++) {
@@ -118,7 +131,7 @@ static mtci_debt *pick_locked(mtci_debts *debts)
         if (!debts->buckets[at])
             continue;
         debts->next_bucket = at + 1;
-        return debts->buckets[at];
+        return turn_locked(&debts->buckets[at]);
     }
     return NULL;
 }

@@ -50,7 +50,7 @@ void mtci_debts_pay(mtci_debts *debts, mtc_slice key, uint64_t hash,
                     uint64_t id);
 
 /* Copies the key of some debt, another one with each call while there are
- * several, into key (MTC_KEY_SIZE_MAX + 256 bytes). False: there is none. */
+ * several, into key (MTC_KEY_SIZE_MAX bytes). False: there is none. */
 bool mtci_debts_pick(mtci_debts *debts, char *key, size_t *size,
                      uint64_t *hash);
 

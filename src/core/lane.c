@@ -54,9 +54,11 @@ static bool is_acknowledged(mtc_status status)
     return status == MTC_OK || status == MTC_PARTIAL;
 }
 
+/* Not by expire: what it leaves as a stale copy is not removed. */
 static void pay(mtci_op *op, uint64_t debt_id)
 {
-    if (op->verb != MTC_VERB_READ && is_acknowledged(op->request.status))
+    bool is_write = op->verb == MTC_VERB_STORE || op->verb == MTC_VERB_REMOVE;
+    if (is_write && is_acknowledged(op->request.status))
         mtci_debts_pay(&op->lane->debts, mtci_op_key(op), op->request.hash,
                        debt_id);
 }
