@@ -2,7 +2,7 @@
 #
 ## make demo      install what is missing, build, and run the demonstration
 ## make test      install what is missing, build, and run every test
-## make check     check layers, sizes, headers, names, layout and documents
+## make check     check layers, sizes, headers, names, links, layout, documents
 ## make docs      build the reference of the interface: build/docs/html
 ## make bench     time the calls of the library
 ## make install   build and install below PREFIX (/usr/local); DESTDIR

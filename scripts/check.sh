@@ -19,6 +19,7 @@ run layers scripts/check_layers.py
 run sizes scripts/check_sizes.py
 run headers scripts/check_headers.py
 run files scripts/check_files.py
+run links scripts/check_links.py
 run format scripts/check_format.sh
 run docs scripts/docs.sh
 run shell shellcheck -S warning scripts/*.sh tests/scripts/*.sh .ci/run

@@ -9,20 +9,34 @@ tree=$scratch/tree
 trap 'rm -rf "$scratch"' EXIT
 failed=0
 
-fresh_tree() {
-    rm -rf "$tree"
+copy_tree() {
     mkdir "$tree"
     for part in include src cli examples tests bench scripts docs; do
         if [ -d "$root/$part" ]; then
             cp -r "$root/$part" "$tree"
         fi
     done
-    cp "$root/.clang-format" "$tree"
+    cp "$root/.clang-format" "$root"/*.md "$root"/LICENSE-* "$tree"
+}
+
+# plant FILE: appends standard input to it.
+plant() {
+    mkdir -p "$(dirname "$tree/$1")"
+    cp "$tree/$1" "$scratch/saved" 2>/dev/null || true
+    cat >>"$tree/$1"
+}
+
+# restore FILE: as it was before plant.
+restore() {
+    rm "$tree/$1"
+    if [ -e "$scratch/saved" ]; then
+        mv "$scratch/saved" "$tree/$1"
+    fi
+    rmdir "$(dirname "$tree/$1")" 2>/dev/null || true
 }
 
 # passes CHECK: the check has nothing to say about the tree as it is.
 passes() {
-    fresh_tree
     if ! "$root/scripts/$1" "$tree"; then
         echo "FAILED: $1 refuses the clean tree"
         failed=1
@@ -30,11 +44,9 @@ passes() {
 }
 
 # refuses CHECK TEXT FILE: the check fails and says TEXT once standard input
-# is appended to FILE of a fresh copy.
+# is appended to FILE of a copy.
 refuses() {
-    fresh_tree
-    mkdir -p "$(dirname "$tree/$3")"
-    cat >>"$tree/$3"
+    plant "$3"
     if "$root/scripts/$1" "$tree" >"$scratch/out" 2>&1; then
         echo "FAILED: $1 passes with a fault in $3 ($2)"
         failed=1
@@ -43,6 +55,7 @@ refuses() {
         cat "$scratch/out"
         failed=1
     fi
+    restore "$3"
 }
 
 lines() {
@@ -103,15 +116,15 @@ sizes() {
 }
 
 within_sizes() {
-    fresh_tree
-    function_of 70 >"$tree/src/planted.c"
-    cat >"$tree/src/planted_2.c" <<<'void
+    plant src/planted.c <<<"$(function_of 70)
+void
 f(int a, int b, int c, int d, void (*done)(void *ctx, int a), void *done_ctx)
-{ if (1) { for (;;) { if (1) { int x[] = {1, 2}; } } } }'
+{ if (1) { for (;;) { if (1) { int x[] = {1, 2}; } } } }"
     if ! "$root/scripts/check_sizes.py" "$tree"; then
         echo 'FAILED: check_sizes.py refuses what is just within the limits'
         failed=1
     fi
+    restore src/planted.c
 }
 
 headers() {
@@ -141,6 +154,13 @@ files() {
         <<<'int x;'
 }
 
+links() {
+    passes check_links.py
+    refuses check_links.py 'README.md:' README.md <<<'[a](docs/planted.md)'
+    refuses check_links.py 'no planted.md' docs/writing-a-tier.md \
+        <<<'[a](planted.md#part) [b](https://example.org)'
+}
+
 layout() {
     passes check_format.sh
     refuses check_format.sh 'planted.c' src/planted.c <<<'int  x;'
@@ -161,11 +181,13 @@ has() {
     fi
 }
 
+copy_tree
 layers
 sizes
 within_sizes
 headers
 files
+links
 if has clang-format check_format.sh; then layout; fi
 if has doxygen docs.sh; then documents; fi
 exit $failed
