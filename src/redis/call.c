@@ -1,0 +1,93 @@
+/*
+ * One command, waited for. A call is counted, once for the caller and once
+ * for the command, so that either may leave first. See call.h.
+ */
+#include "redis/call.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+typedef struct call {
+    _Atomic int refs;
+    _Atomic bool is_complete;
+    mtc_status status;
+    char failure[MTCI_CALL_FAILURE_SIZE];
+    mtci_reply reply;
+} call;
+
+static void release(call *c)
+{
+    if (atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    mtci_reply_fini(&c->reply);
+    free(c);
+}
+
+static bool is_complete(const void *ctx)
+{
+    const call *c = ctx;
+    return atomic_load_explicit(&c->is_complete, memory_order_acquire);
+}
+
+static void complete(mtci_redis_command *command)
+{
+    call *c = command->ctx;
+    c->status = command->status;
+    if (c->status != MTC_OK) {
+        snprintf(c->failure, sizeof c->failure, "%s",
+                 command->failure ? command->failure : "");
+    } else if (command->replies[0].type == MTCI_REPLY_ERROR) {
+        c->status = mtci_reply_error_status(&command->replies[0]);
+        mtci_reply_error_text(&command->replies[0], c->failure,
+                              sizeof c->failure);
+    } else {
+        c->reply = command->replies[0];
+        command->replied = 0;
+    }
+    mtci_command_free(command);
+    atomic_store_explicit(&c->is_complete, true, memory_order_release);
+    release(c);
+}
+
+static mtc_status take_result(call *c, char failure[MTCI_CALL_FAILURE_SIZE],
+                              mtci_reply *reply)
+{
+    if (!is_complete(c)) {
+        snprintf(failure, MTCI_CALL_FAILURE_SIZE,
+                 "no answer within the deadline");
+        return MTC_E_TIMEOUT;
+    }
+    snprintf(failure, MTCI_CALL_FAILURE_SIZE, "%s", c->failure);
+    *reply = c->reply;
+    c->reply = (mtci_reply){0};
+    return c->status;
+}
+
+mtc_status mtci_redis_call(mtci_redis_client *client,
+                           mtci_redis_command *command, int64_t until_ms,
+                           char failure[MTCI_CALL_FAILURE_SIZE],
+                           mtci_reply *reply)
+{
+    call *c = calloc(1, sizeof *c);
+    *reply = (mtci_reply){0};
+    if (!c) {
+        mtci_command_free(command);
+        snprintf(failure, MTCI_CALL_FAILURE_SIZE, "out of memory");
+        return MTC_E_NO_MEMORY;
+    }
+    atomic_init(&c->refs, 2);
+    command->ctx = c;
+    command->done = complete;
+    command->deadline_ms = until_ms;
+    mtci_command_queue one = {0};
+    mtci_queue_push(&one, command);
+    mtci_client_submit(client, &one);
+    mtci_awaited awaited = {is_complete, c};
+    mtci_client_drive(client, &awaited, until_ms);
+    if (!is_complete(c))
+        mtci_client_abandon(client, c);
+    mtc_status status = take_result(c, failure, reply);
+    release(c);
+    return status;
+}

@@ -1,0 +1,21 @@
+/*
+ * One command and its reply, waited for: for callers that have a thread to
+ * spend. Any thread.
+ */
+#ifndef MTCI_REDIS_CALL_H
+#define MTCI_REDIS_CALL_H
+
+#include "redis/client.h"
+
+#define MTCI_CALL_FAILURE_SIZE 160
+
+/* Sends a command of one reply, takes it over, and waits until until_ms.
+ * MTC_OK with the reply, which is not an error reply; what an error reply
+ * means; MTC_E_TIMEOUT; or as the client's submit says. failure receives one
+ * line unless MTC_OK is returned. */
+mtc_status mtci_redis_call(mtci_redis_client *client,
+                           mtci_redis_command *command, int64_t until_ms,
+                           char failure[MTCI_CALL_FAILURE_SIZE],
+                           mtci_reply *reply);
+
+#endif

@@ -1,0 +1,92 @@
+/*
+ * A command on its way: its bytes, the replies it expects, and who is told.
+ *
+ * Made by whoever asks, owned by the client from submit until done is called,
+ * which frees it. Queues are plain lists of commands. One thread at a time.
+ */
+#ifndef MTCI_REDIS_COMMAND_H
+#define MTCI_REDIS_COMMAND_H
+
+#include "redis/reply.h"
+#include "redis/resp_writer.h"
+
+/* The most replies that one command object stands for. */
+#define MTCI_COMMAND_REPLIES_MAX 2
+
+typedef struct mtci_redis_command mtci_redis_command;
+
+struct mtci_redis_command {
+    mtci_redis_command *next;
+
+    /* What is sent: bytes, with payload between its first split bytes and the
+     * rest. */
+    mtci_buffer bytes;
+    size_t split;
+    mtc_value payload;
+    size_t size; /* as counted by the client */
+
+    /* Which types answer it, one set per reply. Errors always may. */
+    uint32_t expects[MTCI_COMMAND_REPLIES_MAX];
+    size_t reply_count;
+    size_t replied;
+    mtci_reply replies[MTCI_COMMAND_REPLIES_MAX];
+
+    /* Sent once more when the connection ends before the reply: only for
+     * commands that change nothing. */
+    bool is_retryable;
+    bool was_sent;
+
+    int64_t deadline_ms; /* not sent after this */
+    int64_t stall_ms;    /* no reply by then: the connection is dead */
+
+    mtc_status status;   /* MTC_OK: every reply is there */
+    const char *failure; /* else one line, valid during done */
+
+    /* Optional: called right before it is sent, by the driver; false: do not
+     * send it, its time is over. */
+    bool (*prepare)(mtci_redis_command *command, int64_t now_ms);
+    /* Takes the command back, by the driver or inside submit, without locks.*/
+    void (*done)(mtci_redis_command *command);
+    void *ctx;
+    size_t mark; /* the owner's */
+};
+
+/* A command answered by one reply of the types; NULL: no memory. */
+mtci_redis_command *mtci_command_new(uint32_t expects);
+void mtci_command_free(mtci_redis_command *command);
+
+static inline size_t mtci_command_size(const mtci_redis_command *command)
+{
+    return command->bytes.size + command->payload.size;
+}
+
+/* Why a command was ended without being sent. */
+#define MTCI_COMMAND_LATE "the deadline passed before it could be sent"
+
+/* Whether its deadline has passed; ctx: int64_t now_ms. */
+bool mtci_command_is_late(const mtci_redis_command *command, const void *ctx);
+
+typedef struct mtci_command_queue {
+    mtci_redis_command *first, *last;
+    size_t count;
+} mtci_command_queue;
+
+void mtci_queue_push(mtci_command_queue *queue, mtci_redis_command *command);
+
+/* The first, or NULL. */
+mtci_redis_command *mtci_queue_pop(mtci_command_queue *queue);
+
+/* Moves everything from one queue behind another. */
+void mtci_queue_append(mtci_command_queue *queue, mtci_command_queue *from);
+
+/* Ends every command of a queue alike and moves it behind finished. */
+void mtci_queue_fail(mtci_command_queue *queue, mtc_status status,
+                     const char *failure, mtci_command_queue *finished);
+
+/* Puts the commands for which is_meant holds, in order, behind out. */
+void mtci_queue_extract(mtci_command_queue *queue,
+                        bool (*is_meant)(const mtci_redis_command *command,
+                                         const void *ctx),
+                        const void *ctx, mtci_command_queue *out);
+
+#endif

@@ -1,0 +1,420 @@
+/*
+ * The connection: sending and receiving, in order. See conn.h; greet.c says
+ * hello. One thread at a time, the driver.
+ */
+#include "redis/conn.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "redis/greet.h"
+
+#define PARTS_PER_COMMAND 3
+
+/* -- the end ------------------------------------------------------------- */
+
+static bool may_be_sent_again(const mtci_redis_command *command,
+                              const void *ctx)
+{
+    (void)ctx;
+    return command->is_retryable && !command->was_sent;
+}
+
+static void reset_replies(mtci_command_queue *queue)
+{
+    for (mtci_redis_command *c = queue->first; c; c = c->next) {
+        c->was_sent = true;
+        c->stall_ms = 0;
+        while (c->replied > 0)
+            mtci_reply_fini(&c->replies[--c->replied]);
+    }
+}
+
+/* Sent commands fail, but those that change nothing are to be sent again,
+ * once, before what was not sent yet. */
+static void give_back(mtci_redis_conn *conn, mtci_command_queue *finished)
+{
+    mtci_command_queue again = {0};
+    if (conn->first_sent > 0)
+        mtci_queue_push(&conn->flying, mtci_queue_pop(&conn->unsent));
+    conn->first_sent = 0;
+    if (conn->status == MTC_E_UNAVAILABLE)
+        mtci_queue_extract(&conn->flying, may_be_sent_again, NULL, &again);
+    reset_replies(&again);
+    mtci_queue_append(&again, &conn->unsent);
+    conn->unsent = again;
+    mtc_status status =
+        conn->status == MTC_E_CORRUPT ? MTC_E_UNAVAILABLE : conn->status;
+    mtci_queue_fail(&conn->flying, status, conn->failure, finished);
+}
+
+void mtci_conn_close(mtci_redis_conn *conn, mtc_status status,
+                     const char *failure, mtci_command_queue *finished)
+{
+    if (conn->state == MTCI_CONN_CLOSED)
+        return;
+    mtci_dial_stop(&conn->dial);
+    if (conn->fd >= 0)
+        close(conn->fd);
+    conn->fd = -1;
+    mtci_resp_reader_fini(&conn->reader);
+    if (conn->id > 0)
+        conn->former_id = conn->id;
+    conn->id = 0;
+    conn->state = MTCI_CONN_CLOSED;
+    conn->status = status;
+    if (failure != conn->failure)
+        snprintf(conn->failure, sizeof conn->failure, "%s", failure);
+    give_back(conn, finished);
+}
+
+static void close_errno(mtci_redis_conn *conn, const char *what, int error,
+                        mtci_command_queue *finished)
+{
+    char buffer[80];
+    snprintf(conn->failure, sizeof conn->failure, "%s: %s", what,
+             strerror_r(error, buffer, sizeof buffer));
+    mtci_conn_close(conn, MTC_E_UNAVAILABLE, conn->failure, finished);
+}
+
+static void close_corrupt(mtci_redis_conn *conn, const char *violation,
+                          mtci_command_queue *finished)
+{
+    snprintf(conn->failure, sizeof conn->failure,
+             "the server broke the protocol: %s", violation);
+    mtci_conn_close(conn, MTC_E_CORRUPT, conn->failure, finished);
+}
+
+/* -- receiving ----------------------------------------------------------- */
+
+static void take_reply(mtci_redis_conn *conn, mtci_reply *reply,
+                       mtci_command_queue *finished)
+{
+    mtci_redis_command *command = conn->flying.first;
+    if (!command) {
+        mtci_reply_fini(reply);
+        close_corrupt(conn, "a reply that nobody asked for", finished);
+        return;
+    }
+    uint32_t expects = command->expects[command->replied] | MTCI_REPLY_ERROR;
+    if (!(reply->type & expects)) {
+        mtci_reply_fini(reply);
+        close_corrupt(conn, "a reply that does not fit its command", finished);
+        return;
+    }
+    command->replies[command->replied++] = *reply;
+    conn->has_answered = true;
+    if (command->replied == command->reply_count)
+        mtci_queue_push(finished, mtci_queue_pop(&conn->flying));
+}
+
+static void take_greeting(mtci_redis_conn *conn, mtci_reply *reply,
+                          mtci_command_queue *finished)
+{
+    mtc_status status = mtci_greet_answered(conn, reply);
+    mtci_reply_fini(reply);
+    if (status == MTC_E_CORRUPT)
+        close_corrupt(conn, "a wrong answer to the greeting", finished);
+    else if (status != MTC_OK)
+        mtci_conn_close(conn, status, conn->failure, finished);
+}
+
+static void take_replies(mtci_redis_conn *conn, mtci_command_queue *finished)
+{
+    while (conn->state != MTCI_CONN_CLOSED) {
+        mtci_reply reply;
+        mtc_status status = mtci_resp_reader_next(&conn->reader, &reply);
+        if (status == MTC_PENDING)
+            return;
+        if (status == MTC_E_NO_MEMORY)
+            mtci_conn_close(conn, status, conn->reader.violation, finished);
+        else if (status != MTC_OK)
+            close_corrupt(conn, conn->reader.violation, finished);
+        else if (conn->state == MTCI_CONN_GREETING)
+            take_greeting(conn, &reply, finished);
+        else
+            take_reply(conn, &reply, finished);
+    }
+}
+
+/* What recv answered, in bytes; 0: nothing more for now, or closed. */
+static size_t receive_once(mtci_redis_conn *conn, bool *is_drained,
+                           mtci_command_queue *finished)
+{
+    size_t room;
+    void *bytes = mtci_resp_reader_room(&conn->reader, &room);
+    ssize_t got = recv(conn->fd, bytes, room, MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (got < 0)
+        close_errno(conn, "connection lost", errno, finished);
+    else if (got == 0)
+        mtci_conn_close(conn, MTC_E_UNAVAILABLE,
+                        "the server closed the connection", finished);
+    if (got <= 0)
+        return 0;
+    mtci_resp_reader_fed(&conn->reader, (size_t)got);
+    *is_drained = (size_t)got < room;
+    return (size_t)got;
+}
+
+static void receive(mtci_redis_conn *conn, int64_t now_ms,
+                    mtci_command_queue *finished)
+{
+    bool is_drained = false;
+    size_t sum = 0;
+    while (!is_drained && sum < MTCI_CONN_RECEIVE_MAX &&
+           conn->state != MTCI_CONN_CLOSED) {
+        size_t got = receive_once(conn, &is_drained, finished);
+        if (got == 0)
+            return;
+        sum += got;
+        conn->active_ms = now_ms;
+        take_replies(conn, finished);
+    }
+}
+
+/* -- sending ------------------------------------------------------------- */
+
+/* Adds bytes behind the first skip ones to parts. */
+static size_t add_part(struct iovec *part, const char *bytes, size_t size,
+                       size_t *skip)
+{
+    if (*skip >= size) {
+        *skip -= size;
+        return 0;
+    }
+    *part = (struct iovec){(char *)(uintptr_t)bytes + *skip, size - *skip};
+    *skip = 0;
+    return 1;
+}
+
+static size_t gather(const mtci_redis_conn *conn, struct iovec *parts)
+{
+    size_t skip = conn->first_sent;
+    size_t count = 0;
+    size_t commands = 0;
+    for (const mtci_redis_command *c = conn->unsent.first;
+         c && commands < MTCI_CONN_BATCH; c = c->next, commands++) {
+        const char *bytes = c->bytes.data;
+        count += add_part(&parts[count], bytes, c->split, &skip);
+        count +=
+            add_part(&parts[count], c->payload.data, c->payload.size, &skip);
+        count += add_part(&parts[count], bytes + c->split,
+                          c->bytes.size - c->split, &skip);
+    }
+    return count;
+}
+
+static void set_stall(mtci_redis_command *command, int64_t now_ms)
+{
+    int64_t allowed_ms = command->deadline_ms - now_ms;
+    if (allowed_ms < MTCI_CONN_STALL_MS_MIN / MTCI_CONN_STALL_FACTOR)
+        allowed_ms = MTCI_CONN_STALL_MS_MIN / MTCI_CONN_STALL_FACTOR;
+    if (command->stall_ms == 0)
+        command->stall_ms = now_ms + allowed_ms * MTCI_CONN_STALL_FACTOR;
+}
+
+static void note_sent(mtci_redis_conn *conn, size_t sent, int64_t now_ms)
+{
+    conn->first_sent += sent;
+    conn->active_ms = now_ms;
+    while (conn->first_sent > 0) {
+        mtci_redis_command *command = conn->unsent.first;
+        set_stall(command, now_ms);
+        if (conn->first_sent < mtci_command_size(command))
+            return;
+        conn->first_sent -= mtci_command_size(command);
+        mtci_queue_push(&conn->flying, mtci_queue_pop(&conn->unsent));
+    }
+}
+
+/* The server may have said why before it hung up: take that in first. */
+static void send_failed(mtci_redis_conn *conn, int error, int64_t now_ms,
+                        mtci_command_queue *finished)
+{
+    receive(conn, now_ms, finished);
+    if (conn->state != MTCI_CONN_CLOSED)
+        close_errno(conn, "connection lost", error, finished);
+}
+
+/* Bytes that the socket took; 0: it is full, or the connection has ended. */
+static size_t send_parts(mtci_redis_conn *conn, struct iovec *parts,
+                         size_t count, int64_t now_ms,
+                         mtci_command_queue *finished)
+{
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
+    ssize_t sent;
+    do {
+        sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    } while (sent < 0 && errno == EINTR);
+    if (sent > 0)
+        return (size_t)sent;
+    if (sent == 0 || errno == EAGAIN)
+        conn->is_full = true;
+    else
+        send_failed(conn, errno, now_ms, finished);
+    return 0;
+}
+
+static void send_greeting(mtci_redis_conn *conn, int64_t now_ms,
+                          mtci_command_queue *finished)
+{
+    struct iovec part = {conn->greeting.data + conn->greeting_sent,
+                         conn->greeting.size - conn->greeting_sent};
+    if (part.iov_len > 0)
+        conn->greeting_sent += send_parts(conn, &part, 1, now_ms, finished);
+}
+
+/* After a long rest the server may have hung up: notice that before a
+ * command is spent on it. */
+static void look_for_end(mtci_redis_conn *conn, int64_t now_ms,
+                         mtci_command_queue *finished)
+{
+    if (!conn->flying.first && conn->first_sent == 0 &&
+        now_ms - conn->active_ms > MTCI_CONN_IDLE_MS)
+        receive(conn, now_ms, finished);
+}
+
+static bool can_send(const mtci_redis_conn *conn)
+{
+    return conn->state == MTCI_CONN_READY && conn->unsent.first &&
+           !conn->is_full;
+}
+
+void mtci_conn_send(mtci_redis_conn *conn, int64_t now_ms,
+                    mtci_command_queue *finished)
+{
+    struct iovec parts[PARTS_PER_COMMAND * MTCI_CONN_BATCH];
+    if (can_send(conn))
+        look_for_end(conn, now_ms, finished);
+    while (can_send(conn)) {
+        size_t count = gather(conn, parts);
+        size_t sent = send_parts(conn, parts, count, now_ms, finished);
+        if (sent > 0)
+            note_sent(conn, sent, now_ms);
+    }
+}
+
+/* -- states -------------------------------------------------------------- */
+
+static void begin_greeting(mtci_redis_conn *conn, int64_t now_ms,
+                           mtci_command_queue *finished)
+{
+    conn->fd = mtci_dial_take(&conn->dial);
+    conn->state = MTCI_CONN_GREETING;
+    conn->active_ms = now_ms;
+    mtc_status status =
+        mtci_resp_reader_init(&conn->reader, conn->settings->bulk_size_max);
+    if (status == MTC_OK)
+        status = mtci_greet_begin(conn);
+    if (status != MTC_OK)
+        mtci_conn_close(conn, MTC_E_UNAVAILABLE,
+                        "out of memory for a connection", finished);
+}
+
+static void step_dial(mtci_redis_conn *conn, int64_t now_ms,
+                      mtci_command_queue *finished)
+{
+    mtc_status status = mtci_dial_step(&conn->dial, now_ms);
+    if (status == MTC_OK)
+        begin_greeting(conn, now_ms, finished);
+    else if (status != MTC_PENDING)
+        mtci_conn_close(conn, status, conn->dial.failure, finished);
+}
+
+static void check_time(mtci_redis_conn *conn, int64_t now_ms,
+                       mtci_command_queue *finished)
+{
+    if (now_ms < mtci_conn_due_ms(conn))
+        return;
+    if (conn->state == MTCI_CONN_GREETING)
+        mtci_conn_close(conn, MTC_E_UNAVAILABLE,
+                        "the server did not answer the greeting in time",
+                        finished);
+    else if (conn->state == MTCI_CONN_READY)
+        mtci_conn_close(conn, MTC_E_TIMEOUT, "the server does not answer",
+                        finished);
+}
+
+void mtci_conn_init(mtci_redis_conn *conn, const mtci_redis_settings *settings)
+{
+    *conn = (mtci_redis_conn){.settings = settings, .fd = -1};
+    conn->dial.fd = -1;
+}
+
+void mtci_conn_open(mtci_redis_conn *conn, int64_t now_ms)
+{
+    conn->state = MTCI_CONN_DIALLING;
+    conn->deadline_ms = now_ms + conn->settings->connect_ms;
+    conn->is_full = false;
+    conn->has_answered = false;
+    mtci_command_queue none = {0};
+    mtc_status status = mtci_dial_start(&conn->dial, conn->settings, now_ms);
+    if (status == MTC_OK)
+        begin_greeting(conn, now_ms, &none);
+    else if (status != MTC_PENDING)
+        mtci_conn_close(conn, status, conn->dial.failure, &none);
+}
+
+void mtci_conn_step(mtci_redis_conn *conn, int64_t now_ms, short events,
+                    mtci_command_queue *finished)
+{
+    if (conn->state == MTCI_CONN_DIALLING)
+        step_dial(conn, now_ms, finished);
+    if (conn->fd >= 0 && (events & (POLLIN | POLLHUP | POLLERR)))
+        receive(conn, now_ms, finished);
+    if (events & POLLOUT)
+        conn->is_full = false;
+    if (conn->state == MTCI_CONN_GREETING)
+        send_greeting(conn, now_ms, finished);
+    mtci_conn_send(conn, now_ms, finished);
+    check_time(conn, now_ms, finished);
+}
+
+int mtci_conn_fd(const mtci_redis_conn *conn, short *events)
+{
+    *events = 0;
+    if (conn->state == MTCI_CONN_CLOSED)
+        return -1;
+    if (conn->state == MTCI_CONN_DIALLING)
+        return mtci_dial_fd(&conn->dial, events);
+    *events = conn->is_full ? POLLIN | POLLOUT : POLLIN;
+    return conn->fd;
+}
+
+int64_t mtci_conn_due_ms(const mtci_redis_conn *conn)
+{
+    if (conn->state == MTCI_CONN_DIALLING)
+        return conn->dial.due_ms;
+    if (conn->state == MTCI_CONN_GREETING)
+        return conn->deadline_ms;
+    if (conn->flying.first)
+        return conn->flying.first->stall_ms;
+    return conn->first_sent > 0 ? conn->unsent.first->stall_ms : INT64_MAX;
+}
+
+void mtci_conn_expire(mtci_redis_conn *conn, int64_t now_ms,
+                      mtci_command_queue *finished)
+{
+    mtci_command_queue begun = {0};
+    mtci_command_queue late = {0};
+    if (conn->first_sent > 0)
+        mtci_queue_push(&begun, mtci_queue_pop(&conn->unsent));
+    mtci_queue_extract(&conn->unsent, mtci_command_is_late, &now_ms, &late);
+    mtci_queue_append(&begun, &conn->unsent);
+    conn->unsent = begun;
+    mtci_queue_fail(&late, MTC_E_TIMEOUT, MTCI_COMMAND_LATE, finished);
+}
+
+void mtci_conn_fini(mtci_redis_conn *conn)
+{
+    if (conn->greeting.data)
+        explicit_bzero(conn->greeting.data, conn->greeting.size);
+    mtci_buffer_fini(&conn->greeting);
+}

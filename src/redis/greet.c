@@ -1,0 +1,147 @@
+/*
+ * The greeting. See greet.h. One thread at a time.
+ */
+#include "redis/greet.h"
+
+#include <stdio.h>
+
+static void ask(mtci_redis_conn *conn, mtci_greeting greeting)
+{
+    conn->greetings[conn->greeting_count++] = greeting;
+}
+
+static void add_auth(mtci_redis_conn *conn)
+{
+    const mtci_redis_settings *settings = conn->settings;
+    bool has_user = settings->user[0] != '\0';
+    if (settings->password[0] == '\0')
+        return;
+    ask(conn, MTCI_GREET_AUTH);
+    mtci_resp_begin(&conn->greeting, has_user ? 3 : 2);
+    mtci_resp_add_text(&conn->greeting, "AUTH");
+    if (has_user)
+        mtci_resp_add_text(&conn->greeting, settings->user);
+    mtci_resp_add_text(&conn->greeting, settings->password);
+}
+
+static void add_select(mtci_redis_conn *conn)
+{
+    if (conn->settings->db == 0)
+        return;
+    ask(conn, MTCI_GREET_SELECT);
+    mtci_resp_begin(&conn->greeting, 2);
+    mtci_resp_add_text(&conn->greeting, "SELECT");
+    mtci_resp_add_number(&conn->greeting, conn->settings->db);
+}
+
+static void add_kill(mtci_redis_conn *conn)
+{
+    if (conn->former_id == 0)
+        return;
+    ask(conn, MTCI_GREET_KILL);
+    mtci_resp_begin(&conn->greeting, 4);
+    mtci_resp_add_text(&conn->greeting, "CLIENT");
+    mtci_resp_add_text(&conn->greeting, "KILL");
+    mtci_resp_add_text(&conn->greeting, "ID");
+    mtci_resp_add_number(&conn->greeting, conn->former_id);
+}
+
+static void add_id(mtci_redis_conn *conn)
+{
+    ask(conn, MTCI_GREET_ID);
+    mtci_resp_begin(&conn->greeting, 2);
+    mtci_resp_add_text(&conn->greeting, "CLIENT");
+    mtci_resp_add_text(&conn->greeting, "ID");
+}
+
+mtc_status mtci_greet_begin(mtci_redis_conn *conn)
+{
+    mtci_buffer_clear(&conn->greeting);
+    conn->greeting_sent = 0;
+    conn->greeting_count = 0;
+    conn->greeted = 0;
+    add_auth(conn);
+    add_select(conn);
+    add_kill(conn);
+    add_id(conn);
+    return conn->greeting.status;
+}
+
+static mtc_status refused(mtci_redis_conn *conn, const char *what,
+                          const mtci_reply *reply, bool is_secret)
+{
+    char text[160];
+    if (is_secret)
+        mtci_reply_error_code(reply, text, sizeof text);
+    else
+        mtci_reply_error_text(reply, text, sizeof text);
+    snprintf(conn->failure, sizeof conn->failure, "%s: %s", what, text);
+    mtc_status status = mtci_reply_error_status(reply);
+    return status == MTC_E_DENIED ? MTC_E_DENIED : MTC_E_UNAVAILABLE;
+}
+
+/* An unknown AUTH or a wrong number of arguments is a refusal as well; the
+ * text of the reply may quote the password. */
+static mtc_status answered_auth(mtci_redis_conn *conn, const mtci_reply *reply)
+{
+    if (reply->type == MTCI_REPLY_STATUS)
+        return MTC_OK;
+    if (reply->type != MTCI_REPLY_ERROR)
+        return MTC_E_CORRUPT;
+    mtc_status status = refused(conn, "AUTH was refused", reply, true);
+    char code[16];
+    mtci_reply_error_code(reply, code, sizeof code);
+    bool is_about_clients = strcmp(code, "ERR") == 0 &&
+                            mtci_reply_error_status(reply) == MTC_E_UNAVAILABLE;
+    if (is_about_clients)
+        snprintf(conn->failure, sizeof conn->failure,
+                 "the server has too many clients");
+    return strcmp(code, "ERR") == 0 && !is_about_clients ? MTC_E_DENIED
+                                                         : status;
+}
+
+static mtc_status answered_select(mtci_redis_conn *conn,
+                                  const mtci_reply *reply)
+{
+    if (reply->type == MTCI_REPLY_STATUS)
+        return MTC_OK;
+    if (reply->type != MTCI_REPLY_ERROR)
+        return MTC_E_CORRUPT;
+    return refused(conn, "SELECT was refused", reply, false);
+}
+
+/* A user without the right to CLIENT is served all the same; only one who
+ * must log in first, or a server that will not serve, is not. */
+static mtc_status answered_client(mtci_redis_conn *conn,
+                                  const mtci_reply *reply)
+{
+    char code[16];
+    if (reply->type == MTCI_REPLY_INTEGER || reply->type == MTCI_REPLY_STATUS)
+        return MTC_OK;
+    if (reply->type != MTCI_REPLY_ERROR)
+        return MTC_E_CORRUPT;
+    mtci_reply_error_code(reply, code, sizeof code);
+    if (strcmp(code, "NOAUTH") != 0 &&
+        mtci_reply_error_status(reply) != MTC_E_UNAVAILABLE)
+        return MTC_OK;
+    return refused(conn, "the server will not serve", reply, false);
+}
+
+mtc_status mtci_greet_answered(mtci_redis_conn *conn, const mtci_reply *reply)
+{
+    mtci_greeting greeting = conn->greetings[conn->greeted++];
+    mtc_status status;
+    if (greeting == MTCI_GREET_AUTH)
+        status = answered_auth(conn, reply);
+    else if (greeting == MTCI_GREET_SELECT)
+        status = answered_select(conn, reply);
+    else
+        status = answered_client(conn, reply);
+    if (status != MTC_OK || conn->greeted < conn->greeting_count)
+        return status;
+    /* The last answer, to CLIENT ID. */
+    conn->former_id = 0;
+    conn->id = reply->type == MTCI_REPLY_INTEGER ? reply->integer : 0;
+    conn->state = MTCI_CONN_READY;
+    return MTC_OK;
+}

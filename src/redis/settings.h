@@ -1,0 +1,28 @@
+/*
+ * Where a Redis server is and how to speak to it.
+ *
+ * Filled once, by the tier from its URL; read by every connection. Strings
+ * are its own.
+ */
+#ifndef MTCI_REDIS_SETTINGS_H
+#define MTCI_REDIS_SETTINGS_H
+
+#include "base/clock.h"
+#include "mtc/tier.h"
+
+typedef struct mtci_redis_settings {
+    char host[256]; /* "" with a socket path */
+    int port;
+    char path[108];      /* Unix socket; "" with a host */
+    char user[256];      /* "": the default user */
+    char password[2048]; /* "": no AUTH */
+    int64_t db;
+    int64_t connect_ms;   /* until a connection is ready for commands */
+    size_t bulk_size_max; /* a larger reply poisons the connection */
+    mtci_clock clock;
+    /* Optional: told when the server is lost and when it is back. */
+    void (*log)(void *ctx, mtc_log_level level, const char *text);
+    void *log_ctx;
+} mtci_redis_settings;
+
+#endif

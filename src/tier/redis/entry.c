@@ -1,0 +1,244 @@
+/*
+ * Entries in Redis. See entry.h. Stateless; any thread.
+ */
+#include "tier/redis/entry.h"
+
+#include <stdio.h>
+
+/* What PTTL answers beside a life. */
+#define PTTL_NO_END -1
+
+/* The server adds its wall clock to a life and refuses what overflows. */
+#define LIFE_MS_MAX INT64_C(9000000000000000)
+
+/* EXPIRE: looks for the window in the fields of a frame (docs/frame.md), cuts
+ * what is left to it, and removes what has none. In one step, so that no
+ * newer entry is hit. */
+static const char EXPIRE_SCRIPT[] =
+    "local key, window, at = KEYS[1], 0, 1\n"
+    "local function number(bytes, from, size)\n"
+    "  local sum = 0\n"
+    "  for i = from + size - 1, from, -1 do\n"
+    "    sum = sum * 256 + (string.byte(bytes, i) or 0)\n"
+    "  end\n"
+    "  return sum\n"
+    "end\n"
+    "local head = redis.call('GETRANGE', key, 0, 15)\n"
+    "local fields = ''\n"
+    "if string.sub(head, 1, 5) == '\\247MT\\0\\1' then\n"
+    "  fields = redis.call('GETRANGE', key, 16, 15 + number(head, 6, 3))\n"
+    "end\n"
+    "while at < #fields and string.byte(fields, at) > 0 do\n"
+    "  local size = number(fields, at + 1, 3)\n"
+    "  if string.byte(fields, at) == 131 and size == 8 then\n"
+    "    window = number(fields, at + 4, 8)\n"
+    "  end\n"
+    "  at = at + 4 + size\n"
+    "end\n"
+    "if window == 0 then return redis.call('UNLINK', key) end\n"
+    "local left = redis.call('PTTL', key)\n"
+    "if left >= 0 and left <= window then return 0 end\n"
+    "return redis.call('PEXPIRE', key, string.format('%.0f', window))\n";
+
+/* -- to Redis ------------------------------------------------------------ */
+
+static void write_read(mtci_redis_command *command, mtc_slice key)
+{
+    mtci_resp_begin(&command->bytes, 2);
+    mtci_resp_add_text(&command->bytes, "PTTL");
+    mtci_resp_add(&command->bytes, key);
+    mtci_resp_begin(&command->bytes, 2);
+    mtci_resp_add_text(&command->bytes, "GET");
+    mtci_resp_add(&command->bytes, key);
+    command->expects[0] = MTCI_REPLY_INTEGER;
+    command->expects[1] = MTCI_REPLY_BULK | MTCI_REPLY_NIL;
+    command->reply_count = 2;
+    command->is_retryable = true;
+}
+
+static bool needs_frame(const mtc_request *request)
+{
+    const mtc_facts *facts = &request->facts;
+    return facts->kind != MTC_KIND_VALUE || facts->window_ms != 0 ||
+           facts->etag.size > 0 ||
+           mtc_frame_is(mtc_value_slice(&request->value));
+}
+
+/* The bytes to store: a second holder of the value, or a frame around it. */
+static mtc_status make_payload(const mtc_request *request, mtc_value *payload)
+{
+    if (!needs_frame(request))
+        return mtc_value_share(&request->value, payload);
+    mtc_frame frame = {
+        .facts = request->facts,
+        .value = mtc_value_slice(&request->value),
+    };
+    void *bytes;
+    mtc_status status = mtc_value_new(mtc_frame_size(&frame), &bytes, payload);
+    if (status == MTC_OK)
+        mtc_frame_write(&frame, bytes);
+    return status;
+}
+
+static mtc_status write_small(mtci_buffer *buffer, const mtc_request *request)
+{
+    if (!needs_frame(request)) {
+        mtci_resp_add(buffer, mtc_value_slice(&request->value));
+        return buffer->status;
+    }
+    mtc_value framed;
+    mtc_status status = make_payload(request, &framed);
+    if (status != MTC_OK)
+        return status;
+    mtci_resp_add(buffer, mtc_value_slice(&framed));
+    mtc_value_free(&framed);
+    return buffer->status;
+}
+
+static mtc_status write_value(mtci_redis_command *command,
+                              const mtc_request *request)
+{
+    if (request->value.size <= MTCI_REDIS_BY_REFERENCE_SIZE)
+        return write_small(&command->bytes, request);
+    mtc_status status = make_payload(request, &command->payload);
+    if (status != MTC_OK)
+        return status;
+    mtci_resp_open(&command->bytes, command->payload.size);
+    command->split = command->bytes.size;
+    mtci_resp_close(&command->bytes);
+    return command->bytes.status;
+}
+
+static int64_t cut_life(int64_t life_ms)
+{
+    return life_ms < LIFE_MS_MAX ? life_ms : LIFE_MS_MAX;
+}
+
+/* What the entry has waited for is taken off its life. */
+static bool shorten_life(mtci_redis_command *command, int64_t now_ms)
+{
+    const mtc_request *request = command->ctx;
+    int64_t waited_ms = now_ms - request->sent_ms;
+    if (waited_ms <= 0)
+        return true;
+    if (waited_ms >= request->facts.left_ms)
+        return false;
+    command->bytes.size = command->mark;
+    mtci_resp_add_number(&command->bytes,
+                         cut_life(request->facts.left_ms - waited_ms));
+    return true;
+}
+
+static mtc_status write_store(mtci_redis_command *command,
+                              const mtc_request *request)
+{
+    bool has_end = request->facts.left_ms != MTC_NO_END;
+    mtci_resp_begin(&command->bytes, has_end ? 5 : 3);
+    mtci_resp_add_text(&command->bytes, "SET");
+    mtci_resp_add(&command->bytes, request->key);
+    mtc_status status = write_value(command, request);
+    command->expects[0] = MTCI_REPLY_STATUS;
+    if (!has_end)
+        return status;
+    mtci_resp_add_text(&command->bytes, "PX");
+    command->mark = command->bytes.size;
+    command->prepare = shorten_life;
+    mtci_resp_add_number(&command->bytes, cut_life(request->facts.left_ms));
+    return status;
+}
+
+static void write_remove(mtci_redis_command *command, mtc_slice key)
+{
+    mtci_resp_begin(&command->bytes, 2);
+    mtci_resp_add_text(&command->bytes, "UNLINK");
+    mtci_resp_add(&command->bytes, key);
+    command->expects[0] = MTCI_REPLY_INTEGER;
+}
+
+static void write_expire(mtci_redis_command *command, mtc_slice key)
+{
+    mtci_resp_begin(&command->bytes, 4);
+    mtci_resp_add_text(&command->bytes, "EVAL");
+    mtci_resp_add_text(&command->bytes, EXPIRE_SCRIPT);
+    mtci_resp_add_number(&command->bytes, 1);
+    mtci_resp_add(&command->bytes, key);
+    command->expects[0] = MTCI_REPLY_INTEGER;
+}
+
+mtci_redis_command *mtci_redis_entry_command(mtc_verb verb,
+                                             mtc_request *request)
+{
+    mtci_redis_command *command = mtci_command_new(0);
+    mtc_status status = MTC_OK;
+    if (!command)
+        return NULL;
+    command->ctx = request;
+    command->deadline_ms = request->deadline_ms;
+    if (verb == MTC_VERB_READ)
+        write_read(command, request->key);
+    else if (verb == MTC_VERB_STORE)
+        status = write_store(command, request);
+    else if (verb == MTC_VERB_REMOVE)
+        write_remove(command, request->key);
+    else
+        write_expire(command, request->key);
+    if (status != MTC_OK) {
+        mtci_command_free(command);
+        return NULL;
+    }
+    return command;
+}
+
+/* -- from Redis ---------------------------------------------------------- */
+
+/* Takes the value out of a frame; the value goes on to own the whole. */
+static mtc_status unframe(mtc_request *request, mtc_value *value,
+                          bool *is_damaged)
+{
+    mtc_frame frame;
+    int64_t left_ms = request->facts.left_ms;
+    mtc_status status = mtc_frame_read(mtc_value_slice(value), &frame);
+    bool is_foreign = status == MTC_OK && frame.key.size > 0;
+    if (status == MTC_E_CORRUPT)
+        *is_damaged = true;
+    if (status != MTC_OK || is_foreign || frame.facts.kind == MTC_KIND_LEASE)
+        return MTC_MISS;
+    request->facts = frame.facts;
+    request->facts.left_ms = left_ms;
+    value->data = frame.value.data;
+    value->size = frame.value.size;
+    return MTC_OK;
+}
+
+static mtc_status explain(const mtci_reply *error, char *failure, size_t size)
+{
+    mtci_reply_error_text(error, failure, size);
+    return mtci_reply_error_status(error);
+}
+
+mtc_status mtci_redis_entry_found(mtci_redis_command *command, char *failure,
+                                  size_t failure_size, bool *is_damaged)
+{
+    mtc_request *request = command->ctx;
+    mtci_reply *life = &command->replies[0];
+    mtci_reply *found = &command->replies[1];
+    *is_damaged = false;
+    if (found->type == MTCI_REPLY_ERROR)
+        return explain(found, failure, failure_size);
+    if (life->type == MTCI_REPLY_ERROR)
+        return explain(life, failure, failure_size);
+    if (found->type == MTCI_REPLY_NIL ||
+        (life->integer <= 0 && life->integer != PTTL_NO_END))
+        return MTC_MISS;
+    request->facts = (mtc_facts){.kind = MTC_KIND_VALUE};
+    request->facts.left_ms =
+        life->integer == PTTL_NO_END ? MTC_NO_END : life->integer;
+    if (mtc_frame_is(mtc_value_slice(&found->bytes))) {
+        mtc_status status = unframe(request, &found->bytes, is_damaged);
+        if (status != MTC_OK)
+            return status;
+    }
+    request->value = found->bytes;
+    *found = (mtci_reply){0};
+    return MTC_OK;
+}

@@ -1,0 +1,303 @@
+/*
+ * The Redis tier: entries as keys of a Redis or Valkey server.
+ *
+ * It owns one client, which all threads share; it turns requests into
+ * commands and replies into answers. Any thread.
+ */
+#include "tier/redis/redis.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "tier/open.h"
+#include "tier/redis/entry.h"
+
+#define PART           "redis"
+#define PORT_DEFAULT   6379
+#define DB_MAX         2147483647.0
+#define VALUE_SIZE_MAX (((size_t)512 << 20) - MTCI_REDIS_FRAME_ROOM)
+#define BULK_SIZE_MAX  (((size_t)64 << 20) + MTCI_REDIS_FRAME_ROOM)
+#define KEY_SIZE_MAX   ((size_t)512 << 20)
+#define FAILURE_SIZE   160
+
+typedef struct redis_options {
+    int64_t connect_ms;
+    int64_t db;
+} redis_options;
+
+typedef struct redis_tier {
+    mtc_tier base;
+    mtci_redis_client *client;
+    _Atomic uint64_t damaged;
+} redis_tier;
+
+static const mtc_tier_ops redis_ops;
+
+/* -- requests ------------------------------------------------------------ */
+
+/* A command's request is told how it ended. READ needs the tier's counter,
+ * and finds it in the request's link. */
+static void finish_read(mtci_redis_command *command)
+{
+    mtc_request *request = command->ctx;
+    redis_tier *tier = request->link;
+    char failure[FAILURE_SIZE] = "";
+    bool is_damaged = false;
+    mtc_status status = command->status;
+    if (status != MTC_OK)
+        snprintf(failure, sizeof failure, "%s",
+                 command->failure ? command->failure : "");
+    else
+        status = mtci_redis_entry_found(command, failure, sizeof failure,
+                                        &is_damaged);
+    if (is_damaged)
+        atomic_fetch_add_explicit(&tier->damaged, 1, memory_order_relaxed);
+    mtci_command_free(command);
+    mtc_request_complete(request, status, failure[0] ? failure : NULL);
+}
+
+static void finish_write(mtci_redis_command *command)
+{
+    mtc_request *request = command->ctx;
+    char failure[FAILURE_SIZE] = "";
+    mtc_status status = command->status;
+    if (status != MTC_OK) {
+        snprintf(failure, sizeof failure, "%s",
+                 command->failure ? command->failure : "");
+    } else if (command->replies[0].type == MTCI_REPLY_ERROR) {
+        status = mtci_reply_error_status(&command->replies[0]);
+        mtci_reply_error_text(&command->replies[0], failure, sizeof failure);
+    }
+    mtci_command_free(command);
+    mtc_request_complete(request, status, failure[0] ? failure : NULL);
+}
+
+static void redis_submit(mtc_tier *base, mtc_verb verb,
+                         mtc_request *const *requests, size_t count)
+{
+    redis_tier *tier = (redis_tier *)base;
+    mtci_command_queue commands = {0};
+    for (size_t i = 0; i < count; i++) {
+        mtci_redis_command *command =
+            mtci_redis_entry_command(verb, requests[i]);
+        if (!command) {
+            mtc_request_complete(requests[i], MTC_E_NO_MEMORY, "out of memory");
+            continue;
+        }
+        requests[i]->link = tier;
+        command->done = verb == MTC_VERB_READ ? finish_read : finish_write;
+        mtci_queue_push(&commands, command);
+    }
+    mtci_client_submit(tier->client, &commands);
+}
+
+static bool is_complete(const void *ctx)
+{
+    return mtc_request_is_complete(ctx);
+}
+
+static void redis_drive(mtc_tier *base, const mtc_request *awaited,
+                        int64_t until_ms)
+{
+    redis_tier *tier = (redis_tier *)base;
+    mtci_awaited one = {is_complete, awaited};
+    mtci_client_drive(tier->client, awaited ? &one : NULL, until_ms);
+}
+
+static void redis_abandon(mtc_tier *base, mtc_request *request)
+{
+    redis_tier *tier = (redis_tier *)base;
+    mtci_client_abandon(tier->client, request);
+}
+
+static void redis_usage(mtc_tier *base, mtc_tier_usage *out)
+{
+    redis_tier *tier = (redis_tier *)base;
+    *out = (mtc_tier_usage){
+        .damaged = atomic_load_explicit(&tier->damaged, memory_order_relaxed),
+    };
+}
+
+/* -- beginning and end --------------------------------------------------- */
+
+static mtc_status redis_attach(mtc_tier *base, const mtc_tier_host *host)
+{
+    redis_tier *tier = (redis_tier *)base;
+    mtci_redis_settings *settings = mtci_client_settings(tier->client);
+    settings->clock = (mtci_clock){host->now_ms, host->ctx};
+    settings->log = host->log;
+    settings->log_ctx = host->ctx;
+    settings->bulk_size_max = host->value_size_max + MTCI_REDIS_FRAME_ROOM;
+    return MTC_OK;
+}
+
+static void redis_close(mtc_tier *base)
+{
+    redis_tier *tier = (redis_tier *)base;
+    mtci_client_free(tier->client);
+    free(tier);
+}
+
+static bool copy_text(const char *from, char *to, size_t size)
+{
+    return snprintf(to, size, "%s", from) < (int)size;
+}
+
+static mtc_status read_socket_path(const mtci_url *url,
+                                   mtci_redis_settings *settings,
+                                   mtc_error *error)
+{
+    if (url->host[0] != '\0' || url->path[0] != '/')
+        return mtci_fail(error, MTC_E_INVALID, PART,
+                         "redis: a Unix socket is written as "
+                         "redis+unix:///PATH, without a host");
+    if (!copy_text(url->path, settings->path, sizeof settings->path))
+        return mtci_fail(error, MTC_E_INVALID, PART,
+                         "redis: the socket's path is longer than %zu bytes",
+                         sizeof settings->path - 1);
+    return MTC_OK;
+}
+
+/* "", "/" or "/NUMBER". */
+static bool read_db(const char *path, int64_t *db)
+{
+    char *end = NULL;
+    if (path[0] == '\0' || path[1] == '\0')
+        return true;
+    if (path[1] < '0' || path[1] > '9')
+        return false;
+    long long number = strtoll(path + 1, &end, 10);
+    *db = number;
+    return *end == '\0' && number <= (long long)DB_MAX;
+}
+
+static mtc_status read_address(const mtci_url *url,
+                               mtci_redis_settings *settings, mtc_error *error)
+{
+    const char *host = url->host[0] != '\0' ? url->host : "127.0.0.1";
+    settings->port = url->port != 0 ? url->port : PORT_DEFAULT;
+    if (!copy_text(host, settings->host, sizeof settings->host))
+        return mtci_fail(error, MTC_E_INVALID, PART,
+                         "redis: the host is longer than %zu bytes",
+                         sizeof settings->host - 1);
+    if (!read_db(url->path, &settings->db))
+        return mtci_fail(error, MTC_E_INVALID, PART,
+                         "redis: the path must be a database number, 0 to "
+                         "2147483647");
+    return MTC_OK;
+}
+
+static mtc_status read_login(const mtci_url *url, mtci_redis_settings *settings,
+                             mtc_error *error)
+{
+    if (url->user[0] != '\0' && url->password[0] == '\0')
+        return mtci_fail(error, MTC_E_INVALID, PART,
+                         "redis: a user without a password; a password alone "
+                         "is written as redis://:PASSWORD@HOST");
+    if (!copy_text(url->user, settings->user, sizeof settings->user) ||
+        !copy_text(url->password, settings->password,
+                   sizeof settings->password))
+        return mtci_fail(error, MTC_E_INVALID, PART,
+                         "redis: the user is longer than %zu bytes or the "
+                         "password longer than %zu",
+                         sizeof settings->user - 1,
+                         sizeof settings->password - 1);
+    return MTC_OK;
+}
+
+static mtc_status read_url(const mtci_url *url, const redis_options *options,
+                           mtc_error *error, mtci_redis_settings *settings)
+{
+    *settings = (mtci_redis_settings){
+        .clock = mtci_clock_boot,
+        .connect_ms = options->connect_ms,
+        .db = options->db,
+        .bulk_size_max = BULK_SIZE_MAX,
+    };
+    bool is_unix = strstr(url->scheme, "+unix") != NULL;
+    mtc_status status = is_unix ? read_socket_path(url, settings, error)
+                                : read_address(url, settings, error);
+    return status == MTC_OK ? read_login(url, settings, error) : status;
+}
+
+static mtc_status redis_open(const mtci_url *url, const void *options,
+                             mtc_error *error, mtc_tier **out)
+{
+    mtci_redis_settings settings;
+    mtc_status status = read_url(url, options, error, &settings);
+    if (status != MTC_OK)
+        return status;
+    redis_tier *tier = calloc(1, sizeof *tier);
+    if (tier)
+        status = mtci_client_new(&settings, &tier->client);
+    explicit_bzero(&settings, sizeof settings);
+    if (!tier || status != MTC_OK) {
+        free(tier);
+        return mtci_fail(error, tier ? status : MTC_E_NO_MEMORY, PART,
+                         "redis: no memory or no descriptor for a client");
+    }
+    tier->base.ops = &redis_ops;
+    *out = &tier->base;
+    return MTC_OK;
+}
+
+mtci_redis_client *mtci_redis_tier_client(mtc_tier *tier)
+{
+    if (!tier || tier->ops != &redis_ops)
+        return NULL;
+    return ((redis_tier *)tier)->client;
+}
+
+static const mtc_tier_ops redis_ops = {
+    .struct_size = sizeof(mtc_tier_ops),
+    .abilities = MTC_TIER_TELLS_LEFT | MTC_TIER_SHARED | MTC_TIER_KEEPS_FACTS,
+    .scheme = "redis",
+    .key_size_max = KEY_SIZE_MAX,
+    .value_size_max = VALUE_SIZE_MAX,
+    .life_ms_max = MTC_NO_END,
+    .life_step_ms = 1,
+    .attach = redis_attach,
+    .submit = redis_submit,
+    .drive = redis_drive,
+    .abandon = redis_abandon,
+    .usage = redis_usage,
+    .close = redis_close,
+};
+
+static const mtci_option redis_rows[] = {
+    {
+        .name = "connect",
+        .kind = MTCI_OPTION_DURATION,
+        .offset = offsetof(redis_options, connect_ms),
+        .min = 1,
+        .max = 60000,
+        .fallback = "500ms",
+        .range = "1ms to 1m",
+        .text = "how long connecting and logging in may take",
+    },
+    {
+        .name = "db",
+        .kind = MTCI_OPTION_COUNT,
+        .offset = offsetof(redis_options, db),
+        .min = 0,
+        .max = DB_MAX,
+        .fallback = "0",
+        .range = "0 to 2147483647; with a host, the path says it as well",
+        .text = "number of the database",
+    },
+};
+
+static const mtci_option_table redis_table = {
+    .scope = "redis",
+    .options = redis_rows,
+    .count = sizeof redis_rows / sizeof *redis_rows,
+};
+
+const mtci_tier_kind mtci_redis_kind = {
+    .schemes = "redis valkey redis+unix valkey+unix",
+    .options = &redis_table,
+    .options_size = sizeof(redis_options),
+    .open = redis_open,
+};
