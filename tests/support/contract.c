@@ -201,12 +201,11 @@ void trial_expect(trial *trial, mtc_slice key, mtc_slice value)
     ask_fini(&ask);
 }
 
-static int trial_setup(void **state)
+trial *trial_new(const contract *contract)
 {
-    const contract *contract = *state;
     trial *trial = calloc(1, sizeof(*trial));
     if (!trial)
-        return -1;
+        return NULL;
     trial->contract = contract;
     trial->number = ++next_number;
     trial->now_ms = mtci_boot_ms();
@@ -219,14 +218,27 @@ static int trial_setup(void **state)
         .log = host_log,
     };
     trial->tier = open_attached(trial);
-    *state = trial;
-    return trial->tier ? 0 : -1;
+    if (trial->tier)
+        return trial;
+    free(trial);
+    return NULL;
+}
+
+void trial_free(trial *trial)
+{
+    trial_close(trial);
+    free(trial);
+}
+
+static int trial_setup(void **state)
+{
+    *state = trial_new(*state);
+    return *state ? 0 : -1;
 }
 
 static int trial_teardown(void **state)
 {
-    trial_close(*state);
-    free(*state);
+    trial_free(*state);
     return 0;
 }
 

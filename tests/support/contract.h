@@ -31,8 +31,10 @@ typedef struct contract {
     /* Lives end by a clock of the tier's own: tests must wait. Else it knows
      * the time from its requests and its host, and tests step it. */
     bool is_real_time;
-    /* Largest value that it keeps beside a short key; 0: not to be tried. */
-    size_t value_size_max;
+    /* A large value that it keeps, and one that is too large for it; 0: not
+     * to be tried. */
+    size_t value_size_kept;
+    size_t value_size_refused;
 } contract;
 
 /* Runs the suite; returns the count of failures. */
@@ -52,6 +54,10 @@ typedef struct ask {
     mtc_request request; /* first: a request is cast to its ask */
     _Atomic uint32_t done_count;
 } ask;
+
+/* Opens the tier; NULL: it failed. For tests beside the suite, too. */
+trial *trial_new(const contract *contract);
+void trial_free(trial *trial);
 
 int64_t trial_now_ms(trial *trial);
 

@@ -155,20 +155,21 @@ static void a_key_at_the_limit_is_kept_whole(void **state)
     keys_differ(trial, size);
 }
 
-static void a_value_at_the_limit_is_kept_and_one_over_is_not(void **state)
+static void a_large_value_is_kept_and_a_too_large_one_is_not(void **state)
 {
     trial *trial = *state;
-    size_t size = trial->contract->value_size_max;
-    if (size == 0)
+    size_t kept = trial->contract->value_size_kept;
+    size_t refused = trial->contract->value_size_refused;
+    if (refused == 0)
         skip();
-    char *bytes = malloc(size + 1);
+    char *bytes = malloc(refused);
     assert_non_null(bytes);
-    for (size_t i = 0; i <= size; i++)
+    for (size_t i = 0; i < refused; i++)
         bytes[i] = (char)(i * 31 + i / 251);
     mtc_slice key = trial_key(trial, "large");
-    assert_int_equal(trial_store(trial, key, mtc_bytes(bytes, size)), MTC_OK);
-    trial_expect(trial, key, mtc_bytes(bytes, size));
-    assert_int_equal(trial_store(trial, key, mtc_bytes(bytes, size + 1)),
+    assert_int_equal(trial_store(trial, key, mtc_bytes(bytes, kept)), MTC_OK);
+    trial_expect(trial, key, mtc_bytes(bytes, kept));
+    assert_int_equal(trial_store(trial, key, mtc_bytes(bytes, refused)),
                      MTC_PARTIAL);
     assert_int_equal(trial_look(trial, key), MTC_MISS);
     free(bytes);
@@ -239,7 +240,7 @@ const struct CMUnitTest contract_entry_tests[] = {
     cmocka_unit_test(keys_of_all_sizes_stay_apart),
     cmocka_unit_test(keys_of_any_bytes_stay_apart),
     cmocka_unit_test(a_key_at_the_limit_is_kept_whole),
-    cmocka_unit_test(a_value_at_the_limit_is_kept_and_one_over_is_not),
+    cmocka_unit_test(a_large_value_is_kept_and_a_too_large_one_is_not),
     cmocka_unit_test(a_store_replaces_the_value),
     cmocka_unit_test(a_value_is_the_readers_while_its_key_changes),
     cmocka_unit_test(another_tier_on_the_same_storage_sees_the_entries),
