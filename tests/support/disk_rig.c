@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/hash.h"
@@ -221,4 +222,48 @@ const char *disk_path(const disk_rig *rig, const char *name)
     static char path[160];
     snprintf(path, sizeof(path), "%s/%s", rig->dir, name);
     return path;
+}
+
+pid_t disk_child(void (*body)(disk_rig *rig), disk_rig *rig)
+{
+    fflush(NULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child != 0)
+        return child;
+    setenv("CMOCKA_TEST_ABORT", "1", 1);
+    body(rig);
+    _exit(0);
+}
+
+void disk_child_join(pid_t child)
+{
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+char *disk_bytes_load(const char *path, size_t *size)
+{
+    *size = 0;
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        return NULL;
+    fseek(file, 0, SEEK_END);
+    size_t length = (size_t)ftell(file);
+    rewind(file);
+    char *bytes = malloc(length + 1);
+    assert_non_null(bytes);
+    *size = fread(bytes, 1, length, file);
+    fclose(file);
+    return bytes;
+}
+
+void disk_bytes_save(const char *path, const char *bytes, size_t size)
+{
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, size, file), size);
+    fclose(file);
 }

@@ -7,6 +7,8 @@
 #ifndef TESTS_SUPPORT_DISK_RIG_H
 #define TESTS_SUPPORT_DISK_RIG_H
 
+#include <sys/types.h>
+
 #include "mtc/tier.h"
 
 /* Beginning of the stepped clock. */
@@ -59,5 +61,15 @@ unsigned disk_read(disk_rig *rig, const char *key, uint64_t *ticket);
 mtc_tier_usage disk_usage_of(disk_rig *rig);
 /* DIR/NAME; good until the next call. */
 const char *disk_path(const disk_rig *rig, const char *name);
+
+/* Runs body in a child process and ends it; a failed assertion there ends it
+ * with an error. Forked before the rig's tier is opened. */
+pid_t disk_child(void (*body)(disk_rig *rig), disk_rig *rig);
+/* Waits for a child that is to end well. */
+void disk_child_join(pid_t child);
+
+/* A file as bytes, to be freed; NULL: there is none. */
+char *disk_bytes_load(const char *path, size_t *size);
+void disk_bytes_save(const char *path, const char *bytes, size_t size);
 
 #endif
