@@ -126,12 +126,13 @@ static mtc_status check_config(const mtc_tier_config *config, size_t i,
         return mtci_fail(error, MTC_E_INVALID, "options",
                          "tier %zu: ttl_scale is %g, not 0.001 to 1000", i,
                          config->ttl_scale);
-    if (config->ttl_ms_max < 0 || config->deadline_ms < 0 ||
-        config->deadline_ms > 600000)
+    if (config->ttl_ms_max < 0)
         return mtci_fail(error, MTC_E_INVALID, "options",
-                         "tier %zu: ttl_ms_max is %lld and deadline_ms %lld, "
-                         "not 1 and up, and 1 to 600000",
-                         i, (long long)config->ttl_ms_max,
+                         "tier %zu: ttl_ms_max is %lld, not 1 and up", i,
+                         (long long)config->ttl_ms_max);
+    if (config->deadline_ms < 0 || config->deadline_ms > 600000)
+        return mtci_fail(error, MTC_E_INVALID, "options",
+                         "tier %zu: deadline_ms is %lld, not 1 to 600000", i,
                          (long long)config->deadline_ms);
     if (!memchr(config->prefix, '\0', sizeof(config->prefix)) ||
         (config->prefix[0] && ops->find))
@@ -142,22 +143,39 @@ static mtc_status check_config(const mtc_tier_config *config, size_t i,
     return MTC_OK;
 }
 
+/* Copies one element; the step of the array is the struct of the caller's
+ * header. */
+static mtc_status copy_config(const mtc_cache_options *options, size_t i,
+                              mtc_tier_config *config, mtc_error *error)
+{
+    uint32_t size, step = options->tier_configs->struct_size;
+    const char *given = (const char *)options->tier_configs + i * step;
+    memcpy(&size, given, sizeof(size));
+    if (size == step &&
+        mtci_sized_copy(config, sizeof(*config), given, CONFIG_SIZE_MIN))
+        return MTC_OK;
+    return mtci_fail(error, MTC_E_INVALID, "options",
+                     "tier_configs[%zu].struct_size is %u, which no version "
+                     "had, or not that of the first, or it has fields that "
+                     "this version does not know",
+                     i, size);
+}
+
 static mtc_status take_configs(mtci_settings *settings,
                                const mtc_cache_options *options,
                                mtc_error *error)
 {
-    if (options->tier_count > MTC_TIERS_MAX || !options->tier_configs)
+    if (options->tier_count < 1 || options->tier_count > MTC_TIERS_MAX ||
+        !options->tier_configs)
         return mtci_fail(error, MTC_E_INVALID, "options",
                          "tier_count is %zu, not 1 to %d, or tier_configs is "
                          "NULL",
                          options->tier_count, MTC_TIERS_MAX);
     for (size_t i = 0; i < options->tier_count; i++) {
         mtc_tier_config config = MTC_TIER_CONFIG_INIT;
-        if (!mtci_sized_copy(&config, sizeof(config), &options->tier_configs[i],
-                             CONFIG_SIZE_MIN))
-            return mtci_fail(error, MTC_E_INVALID, "options",
-                             "tier_configs[%zu].struct_size is wrong", i);
-        mtc_status status = check_config(&config, i, error);
+        mtc_status status = copy_config(options, i, &config, error);
+        if (status == MTC_OK)
+            status = check_config(&config, i, error);
         if (status != MTC_OK)
             return status;
         for (size_t j = 0; j < i; j++) {
