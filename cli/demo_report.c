@@ -32,10 +32,10 @@ static uint64_t rate_of(const demo_reads *reads)
 
 void demo_report_start(const demo *demo)
 {
-    printf("A shop of %s products in SQLite (made in %s), in front of it a "
-           "cache:\n%d MiB of memory, then %s. %d threads read the pages of "
-           "products in\nZipf order (s = %.2f), some very often, most "
-           "seldom.\n",
+    printf("A shop of %s products in SQLite, made in %s.\n"
+           "In front of it a cache: %d MiB of memory, then %s.\n"
+           "%d threads read the pages of products in Zipf order (s = %.2f): "
+           "some very\noften, most seldom.\n",
            figure_count(demo->products).text, figure_ns(demo->created_ns).text,
            DEMO_MEMORY_MIB,
            demo->is_redis ? "the Redis of REDIS_URL" : "a disk tier",
@@ -115,9 +115,9 @@ void demo_report_again(const demo *demo)
     printf("  Closed in %s, opened in %s: memory is empty",
            figure_ns(demo->closing_ns).text, figure_ns(demo->opening_ns).text);
     if (demo->warm_entries > 0)
-        printf(", %s still holds\n  %s entries", demo->second,
+        printf(",\n  %s still holds %s entries", demo->second,
                figure_count(demo->warm_entries).text);
-    printf(". The first %s reads once more:\n\n",
+    printf(".\n  The first %s reads once more:\n\n",
            figure_count(demo->again.all.count).text);
     write_table(demo, &demo->again);
     fflush(stdout);

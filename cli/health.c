@@ -76,7 +76,8 @@ static void write_ping(const mtc_health *health)
             printf("%-10s down  %s\n", tier->scheme, tier->last_error_text);
         else
             printf("%-10s %-5s %s\n", tier->scheme, tier_word(tier->state),
-                   figure_ns(tier->median_us * 1000).text);
+                   tier->median_us > 0 ? figure_ns(tier->median_us * 1000).text
+                                       : "below 1 us");
     }
 }
 

@@ -1,0 +1,81 @@
+# Completion of mtc(1) for bash. tests/scripts/completion_test.sh compares its
+# words with those of mtc help.
+
+_mtc_commands='get set remove load stats health ping stream demo version help'
+_mtc_general='--tiers --name --json --help --version'
+
+# The options of a command beside the general ones.
+_mtc_own_options() {
+    case $1 in
+    set | load) echo --ttl ;;
+    ping) echo --count ;;
+    'stream publish') echo --max ;;
+    'stream read') echo --count --after --wait ;;
+    demo) echo --seconds ;;
+    help) echo --markdown ;;
+    esac
+}
+
+# Fills _mtc_words with the words before the cursor that are no options, and
+# sets _mtc_dashes to the index behind "--", if there is one.
+_mtc_find_words() {
+    local i
+    _mtc_words=()
+    _mtc_dashes=
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+        --)
+            _mtc_dashes=$((i + 1))
+            return
+            ;;
+        --tiers | --name | --ttl | --count | --max | --after | --wait | --seconds)
+            ((i++))
+            ;;
+        -*) ;;
+        *) _mtc_words+=("${COMP_WORDS[i]}") ;;
+        esac
+    done
+}
+
+_mtc() {
+    local word=${COMP_WORDS[COMP_CWORD]}
+    local before=${COMP_WORDS[COMP_CWORD - 1]}
+    local _mtc_words _mtc_dashes choices=
+    COMPREPLY=()
+    _mtc_find_words
+    local command=${_mtc_words[0]-}
+
+    if [[ -n $_mtc_dashes && $command == load ]]; then
+        if declare -F _command_offset >/dev/null; then
+            _command_offset "$_mtc_dashes"
+        elif ((COMP_CWORD == _mtc_dashes)); then
+            mapfile -t COMPREPLY < <(compgen -c -- "$word")
+        else
+            mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        fi
+        return
+    fi
+    [[ $command == stream ]] && command+=" ${_mtc_words[1]-}"
+
+    case $before in
+    --tiers) choices='memory disk: redis:// memcached:// noop:' ;;
+    --ttl | --wait) choices='10s 5m 1h 3h' ;;
+    --name | --count | --max | --after | --seconds) return ;;
+    *)
+        case $word in
+        -*) choices="$_mtc_general $(_mtc_own_options "$command")" ;;
+        *)
+            case ${#_mtc_words[@]},$command in
+            0,*) choices=$_mtc_commands ;;
+            1,stream*) choices='publish read' ;;
+            1,help) choices="$_mtc_commands tiers" ;;
+            2,'help'*) choices= ;;
+            esac
+            ;;
+        esac
+        ;;
+    esac
+    mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$word")
+}
+
+complete -F _mtc mtc
