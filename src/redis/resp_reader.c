@@ -186,10 +186,11 @@ static mtc_status begin_array(mtci_resp_reader *reader, char type,
     *reply = (mtci_reply){
         .type = type == '>' ? MTCI_REPLY_PUSH : MTCI_REPLY_ARRAY,
     };
+    if (type == '>' && reader->depth > 0)
+        return corrupt(reader, "a push inside a reply");
     if (count == 0)
         return MTC_OK;
-    if (reader->depth == MTCI_RESP_DEPTH_MAX ||
-        (type == '>' && reader->depth > 0))
+    if (reader->depth == MTCI_RESP_DEPTH_MAX)
         return corrupt(reader, "arrays too deep");
     mtci_resp_level *level = &reader->levels[reader->depth++];
     *level = (mtci_resp_level){.array = *reply};

@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "redis/call.h"
 #include "tier/open.h"
 
 /* More than the tier's options take. */
 #define OPTION_WORDS 8
+#define ASK_MS       2000
 
 static mtc_status apply_params(const mtci_url *url, mtc_error *error,
                                int64_t *options)
@@ -49,4 +51,58 @@ mtci_redis_settings redis_rig_settings(int port)
         .clock = mtci_clock_boot,
     };
     return settings;
+}
+
+mtci_redis_client *redis_rig_client(int port)
+{
+    mtci_redis_settings settings = redis_rig_settings(port);
+    mtci_redis_client *client = NULL;
+    mtci_client_new(&settings, &client);
+    return client;
+}
+
+mtci_redis_command *redis_rig_command(uint32_t expects, const char *words)
+{
+    mtci_redis_command *command = mtci_command_new(expects);
+    size_t count = 1;
+    for (const char *c = words; *c != '\0'; c++)
+        count += *c == ' ';
+    mtci_resp_begin(&command->bytes, count);
+    for (size_t i = 0; i < count; i++) {
+        size_t size = strcspn(words, " ");
+        mtci_resp_add(&command->bytes, mtc_bytes(words, size));
+        words += size + 1;
+    }
+    return command;
+}
+
+static void show(const mtci_reply *reply, char *text, size_t size)
+{
+    mtc_slice bytes = mtci_reply_slice(reply);
+    const char *mark = reply->type == MTCI_REPLY_STATUS ? "+" : "";
+    if (reply->type == MTCI_REPLY_NIL)
+        snprintf(text, size, "nil");
+    else if (reply->type == MTCI_REPLY_INTEGER)
+        snprintf(text, size, ":%lld", (long long)reply->integer);
+    else if (reply->type == MTCI_REPLY_ARRAY)
+        snprintf(text, size, "*%zu", reply->count);
+    else
+        snprintf(text, size, "%s%.*s", mark, (int)bytes.size,
+                 (const char *)bytes.data);
+}
+
+const char *redis_rig_ask(mtci_redis_client *client, uint32_t expects,
+                          const char *words, char *text, size_t size)
+{
+    char failure[MTCI_CALL_FAILURE_SIZE];
+    mtci_reply reply;
+    mtc_status status =
+        mtci_redis_call(client, redis_rig_command(expects, words),
+                        mtci_boot_ms() + ASK_MS, failure, &reply);
+    if (status == MTC_OK)
+        show(&reply, text, size);
+    else
+        snprintf(text, size, "%s %s", mtc_status_name(status), failure);
+    mtci_reply_fini(&reply);
+    return text;
 }
