@@ -1,0 +1,18 @@
+/*
+ * An allocator that fails when it is told to, for programs called
+ * *_alloc_test: there the build puts these wraps in place of malloc and its
+ * like, for the library as well. Any thread's allocations count.
+ */
+#ifndef MTCT_FAILING_ALLOC_H
+#define MTCT_FAILING_ALLOC_H
+
+#include <stdbool.h>
+
+/* Lets the n-th allocation from now on fail, and with goes_on all that follow
+ * it. */
+void mtct_alloc_arm(long n, bool goes_on);
+
+/* Lets all succeed again; tells whether one failed. */
+bool mtct_alloc_disarm(void);
+
+#endif
