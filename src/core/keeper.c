@@ -133,7 +133,14 @@ static void note_fall(mtci_keeper *keeper, mtci_lane *lane, int64_t now_ms)
                   "tier %d is down: %s", lane->index, text);
 }
 
-/* Debts are paid before anybody reads the tier again. */
+/* Debts are paid before anybody reads the tier again. What it refuses to
+ * remove does not keep it closed, as long as it answers: such keys are not
+ * read there anyway. */
+static bool is_back(mtc_cache *cache, mtci_lane *lane)
+{
+    return probe(lane) && (pay_debts(cache, lane) || probe(lane));
+}
+
 static void keep_down(mtci_keeper *keeper, mtci_lane *lane)
 {
     int64_t now_ms = mtci_boot_ms();
@@ -142,7 +149,7 @@ static void keep_down(mtci_keeper *keeper, mtci_lane *lane)
         note_fall(keeper, lane, now_ms);
     if (now_ms < keeper->probe_at_ms[lane->index])
         return;
-    if (!probe(lane) || !pay_debts(keeper->cache, lane)) {
+    if (!is_back(keeper->cache, lane)) {
         schedule_probe(keeper, lane->index, mtci_boot_ms());
         return;
     }

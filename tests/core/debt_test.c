@@ -246,6 +246,23 @@ static void a_full_list_refuses_the_removal(void **state)
     assert_int_equal(drop("k"), MTC_OK);
 }
 
+static void a_tier_that_refuses_removals_is_read_for_other_keys(void **state)
+{
+    (void)state;
+    mtct_rig_open(&rig);
+    assert_int_equal(set("k", "old"), MTC_OK);
+    assert_int_equal(set("other", "v"), MTC_OK);
+    mtct_mood_set(&rig.moods[0], MTC_VERB_REMOVE, MTC_E_UNAVAILABLE);
+    assert_int_equal(drop("k"), MTC_PENDING);
+    mtct_mood_set(&rig.moods[0], MTC_VERB_READ, MTC_E_UNAVAILABLE);
+    assert_int_equal(mtct_rig_get_below(&rig, "other"), MTC_E_UNAVAILABLE);
+    assert_int_equal(mtct_rig_health(&rig).tiers[1].state, MTC_HEALTH_DOWN);
+    mtct_mood_set(&rig.moods[0], MTC_VERB_READ, MTC_OK);
+    mtct_rig_wait_up(&rig, 1);
+    assert_int_equal(mtct_rig_get_below(&rig, "other"), MTC_OK);
+    assert_int_equal(mtct_rig_get_below(&rig, "k"), MTC_E_UNAVAILABLE);
+}
+
 /* Holds the first removal back, carries it out, and refuses all others. */
 static mtc_status hold_first_removal(mtct_script *script, mtc_verb verb,
                                      mtc_request *request)
@@ -294,6 +311,7 @@ int main(void)
         TEST(a_loaded_value_that_is_stored_pays),
         TEST(an_expire_does_not_pay_for_a_removal),
         TEST(a_full_list_refuses_the_removal),
+        TEST(a_tier_that_refuses_removals_is_read_for_other_keys),
         TEST(a_late_acknowledgement_pays_its_own_debt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
