@@ -26,8 +26,8 @@ if(MTC_TOOL)
       INSTALL_RPATH "\$ORIGIN/${library_dir}")
   endif()
   install(TARGETS mtc_tool)
-  install(FILES man/mtc.1 OPTIONAL DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
-  install(FILES cli/completion.bash RENAME mtc OPTIONAL
+  install(FILES man/mtc.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+  install(FILES completion/mtc.bash RENAME mtc
     DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 endif()
 
