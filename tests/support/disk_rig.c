@@ -68,6 +68,13 @@ mtc_status disk_rig_try(disk_rig *rig, const char *size, mtc_error *error)
     return status;
 }
 
+void disk_rig_in_memory(disk_rig *rig)
+{
+    snprintf(rig->dir, sizeof(rig->dir), "/dev/shm/mtc-disk-XXXXXX");
+    if (!mkdtemp(rig->dir))
+        rig->dir[0] = '\0';
+}
+
 void disk_rig_open(disk_rig *rig, const char *size)
 {
     mtc_error error = {0};

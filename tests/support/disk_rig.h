@@ -31,6 +31,9 @@ typedef struct disk_rig {
 void disk_rig_open(disk_rig *rig, const char *size);
 /* The same, and tells how it ended. error may be NULL. */
 mtc_status disk_rig_try(disk_rig *rig, const char *size, mtc_error *error);
+/* Chooses a directory in memory, if there is one, for tests that write much
+ * and would wait for the disk. */
+void disk_rig_in_memory(disk_rig *rig);
 /* Closes the tier; the directory stays. */
 void disk_rig_close(disk_rig *rig);
 /* Deletes the directory. */

@@ -198,7 +198,8 @@ static int set_up(mtci_disk_conn *conn, int64_t pages_max)
         result = text_is(conn->db, "PRAGMA journal_mode=WAL", "wal", &is_wal);
     if (result == SQLITE_OK && !is_wal)
         result = SQLITE_CORRUPT;
-    return result;
+    /* These statements are right, so it is the file that is wrong. */
+    return result == SQLITE_ERROR ? SQLITE_CORRUPT : result;
 }
 
 int mtci_disk_conn_open(const mtci_disk_place *place, int64_t pages_max,
@@ -297,25 +298,36 @@ static int judge(mtci_disk_conn *conn, bool is_thorough, int64_t newest,
     return result;
 }
 
-static int examine(mtci_disk_conn *conn, const mtci_disk_place *place,
-                   bool is_thorough, mtci_disk_verdict *verdict)
+/* Whether the tables are ours and can be written. */
+static int judge_schema(mtci_disk_conn *conn, const mtci_disk_place *place,
+                        mtci_disk_verdict *verdict)
 {
     const char *sql = "SELECT coalesce(group_concat(sql,';'),'') FROM "
                       "(SELECT sql FROM sqlite_schema ORDER BY rowid)";
-    int64_t newest = mtci_disk_place_newest(place);
     bool is_whole = false;
     bool is_empty = false;
     int result = text_is(conn->db, sql, schema, &is_whole);
-    if (result == SQLITE_OK && !is_whole) {
-        *verdict = MTCI_DISK_DAMAGED;
+    *verdict = is_whole ? MTCI_DISK_READY : MTCI_DISK_DAMAGED;
+    if (result == SQLITE_OK && !is_whole)
         result = text_is(conn->db, "PRAGMA page_count", "1", &is_empty);
-        if (is_empty)
-            result = text_is(conn->db, sql, "", &is_empty);
-        if (is_empty)
-            *verdict = MTCI_DISK_EMPTY;
+    if (result == SQLITE_OK && is_empty)
+        result = text_is(conn->db, sql, "", &is_empty);
+    if (is_empty)
+        *verdict = MTCI_DISK_EMPTY;
+    if (result != SQLITE_OK || !is_whole ||
+        sqlite3_db_readonly(conn->db, "main") == 0)
         return result;
-    }
-    if (result == SQLITE_OK)
+    /* Read-only by its header, not by the rights on it. */
+    *verdict = MTCI_DISK_DAMAGED;
+    return mtci_disk_place_is_writable(place) ? SQLITE_OK : SQLITE_READONLY;
+}
+
+static int examine(mtci_disk_conn *conn, const mtci_disk_place *place,
+                   bool is_thorough, mtci_disk_verdict *verdict)
+{
+    int64_t newest = mtci_disk_place_newest(place);
+    int result = judge_schema(conn, place, verdict);
+    if (result == SQLITE_OK && *verdict == MTCI_DISK_READY)
         result = judge_clock(conn, place->clock, verdict);
     if (result != SQLITE_OK || *verdict != MTCI_DISK_READY)
         return result;

@@ -182,6 +182,11 @@ bool mtci_disk_place_is_empty(const mtci_disk_place *place)
     return found.st_size == 0;
 }
 
+bool mtci_disk_place_is_writable(const mtci_disk_place *place)
+{
+    return access(place->file, W_OK) == 0;
+}
+
 static bool logs_unlink(const char *file)
 {
     char path[MTCI_DISK_PATH_SIZE + 16];

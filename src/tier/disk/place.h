@@ -56,6 +56,9 @@ bool mtci_disk_place_is(const mtci_disk_place *place, const mtci_disk_id *id);
 /* Whether there is no file, or nothing in it. */
 bool mtci_disk_place_is_empty(const mtci_disk_place *place);
 
+/* Whether this process may write to the file. */
+bool mtci_disk_place_is_writable(const mtci_disk_place *place);
+
 /* Makes an empty file, 0600, and forgets the logs of earlier ones. Exclusive
  * lock held. False with errno. */
 bool mtci_disk_place_create(const mtci_disk_place *place);

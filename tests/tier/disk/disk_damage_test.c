@@ -4,7 +4,8 @@
  * Damage: flipped bytes, cut files, lost logs. Whatever happens to the file,
  * a key has its last value or none, and never an older one.
  *
- * A sample of the bytes is flipped; MTC_TEST_FULL=1 flips every one.
+ * A sample of the bytes is flipped; MTC_TEST_FULL=1 flips every one of the
+ * file, and a larger sample of the log.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,10 +24,14 @@
 
 #define KEYS     30u
 #define VERSIONS 3u
-#define SAMPLES  400u
-#define PAGE     4096u
-#define BIG_KEYS 700u
-#define BIG_SIZE 9000u
+#define SAMPLES  350u
+/* More than the bytes of the file; the log has two million. */
+#define SAMPLES_FULL 100000u
+/* The header of the file and the table of tables, flipped whole. */
+#define HEAD_SIZE 130u
+#define PAGE      4096u
+#define BIG_KEYS  700u
+#define BIG_SIZE  9000u
 /* A log's header, and a page in it with its own header. */
 #define LOG_HEAD  32u
 #define LOG_FRAME (PAGE + 24u)
@@ -171,11 +176,11 @@ static bool is_full(void)
 static void flip_each(disk_rig *rig, image *image, char *bytes, size_t size,
                       const char *what)
 {
-    size_t stride = is_full() ? 1 : size / SAMPLES + 1;
+    size_t sparse = size / (is_full() ? SAMPLES_FULL : SAMPLES) + 1;
     size_t kept = 0;
     size_t tries = 0;
-    for (size_t i = 0; i < size; i += stride) {
-        char mask = (char)(i % 5 == 0 ? 0xff : 1u << (i / stride % 8));
+    for (size_t i = 0; i < size; i += i < HEAD_SIZE ? 1 : sparse) {
+        char mask = (char)(tries % 5 == 0 ? 0xff : 1u << tries % 8);
         bytes[i] = (char)(bytes[i] ^ mask);
         image_put(rig, image);
         bytes[i] = (char)(bytes[i] ^ mask);
@@ -190,6 +195,7 @@ static void a_flipped_byte_gives_no_older_value(void **state)
 {
     (void)state;
     disk_rig rig = {0};
+    disk_rig_in_memory(&rig);
     fill_and_close(&rig);
     image image = image_take(&rig);
     assert_int_equal(image.log_size, 0);
@@ -204,6 +210,7 @@ static void a_cut_file_gives_no_older_value(void **state)
 {
     (void)state;
     disk_rig rig = {0};
+    disk_rig_in_memory(&rig);
     fill_and_close(&rig);
     image whole = image_take(&rig);
     image cut = whole;
@@ -234,6 +241,7 @@ static void a_flipped_byte_of_the_log_gives_no_older_value(void **state)
 {
     (void)state;
     disk_rig rig = {0};
+    disk_rig_in_memory(&rig);
     image image = killed_image(&rig);
     image_put(&rig, &image);
     assert_int_equal(use(&rig, "whole log", 0), KEYS - KEYS / 5);
@@ -246,6 +254,7 @@ static void a_cut_log_gives_no_older_value(void **state)
 {
     (void)state;
     disk_rig rig = {0};
+    disk_rig_in_memory(&rig);
     image whole = killed_image(&rig);
     image cut = whole;
     for (size_t size = 0; size < whole.log_size;
