@@ -1,0 +1,188 @@
+/*
+ * Memory over disk over Redis: where values go, come from and stay.
+ * labels: server
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "mtc/stats.h"
+#include "support/cache_fixture.h"
+#include "support/server.h"
+
+static test_server server;
+static char dir[64];
+static mtc_cache *cache;
+
+static mtc_cache *open_tiers(const char *format, const char *first,
+                             const char *second)
+{
+    char tiers[256];
+    mtc_error error;
+    mtc_cache *opened;
+    mtc_cache_options options = MTC_CACHE_OPTIONS_INIT;
+    options.log_level = 5;
+    options.tiers = tiers;
+    snprintf(tiers, sizeof(tiers), format, first, second);
+    if (mtc_cache_open(&options, &error, &opened) != MTC_OK)
+        fail_msg("cannot open: %s", error.text);
+    return opened;
+}
+
+static void open_all(void)
+{
+    cache = open_tiers("memory disk:%s?deadline=20s %s?deadline=2s", dir,
+                       server.url);
+}
+
+static void close_all(void)
+{
+    assert_int_equal(mtc_cache_close(&cache), MTC_OK);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    test_server_require(TEST_REDIS);
+    assert_true(test_server_start(&server, TEST_REDIS, NULL));
+    strcpy(dir, "/tmp/mtc-three-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    open_all();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    char command[96];
+    (void)state;
+    if (cache)
+        mtc_cache_close(&cache);
+    test_server_stop(&server);
+    snprintf(command, sizeof(command), "rm -r %s", dir);
+    return system(command);
+}
+
+static mtc_stats stats(void)
+{
+    mtc_stats all = {.struct_size = sizeof(all)};
+    assert_int_equal(mtc_cache_stats(cache, &all), MTC_OK);
+    return all;
+}
+
+/* What a cache of one of the tiers alone answers. */
+static void assert_alone(const char *url, const char *key, const char *value)
+{
+    mtc_cache *alone = open_tiers("%s%s", url, "?deadline=20s");
+    mtct_check_get(alone, key, value, __FILE__, __LINE__);
+    assert_int_equal(mtc_cache_close(&alone), MTC_OK);
+}
+
+static const char *disk_url(void)
+{
+    static char url[80];
+    snprintf(url, sizeof(url), "disk:%s", dir);
+    return url;
+}
+
+static mtc_status set(const char *key, const char *value)
+{
+    return mtc_cache_set(cache, mtc_str(key), mtc_str(value), &MTC_LONG_TERM);
+}
+
+static void a_set_reaches_all_three_and_a_remove_too(void **state)
+{
+    (void)state;
+    assert_int_equal(set("k", "v"), MTC_OK);
+    assert_int_equal(set("r", "v"), MTC_OK);
+    assert_int_equal(mtc_cache_remove(cache, mtc_str("r")), MTC_OK);
+    mtct_assert_get(cache, "k", "v");
+    mtct_assert_get(cache, "r", NULL);
+    close_all();
+    assert_alone(disk_url(), "k", "v");
+    assert_alone(server.url, "k", "v");
+    assert_alone(disk_url(), "r", NULL);
+    assert_alone(server.url, "r", NULL);
+}
+
+static void a_value_in_redis_alone_is_promoted_into_disk_and_memory(void **s)
+{
+    (void)s;
+    mtc_cache *other = open_tiers("%s%s", server.url, "");
+    assert_int_equal(mtc_cache_set(other, mtc_str("k"), mtc_str("v"),
+                                   &MTC_LONG_TERM),
+                     MTC_OK);
+    assert_int_equal(mtc_cache_close(&other), MTC_OK);
+    mtct_assert_get(cache, "k", "v");
+    mtct_assert_get(cache, "k", "v");
+    assert_int_equal(stats().tiers[2].hits, 1);
+    assert_int_equal(stats().tiers[0].hits, 1);
+    assert_int_equal(stats().tiers[2].promotions, 1);
+    close_all();
+    assert_alone(disk_url(), "k", "v");
+    open_all();
+    mtct_assert_get(cache, "k", "v");
+    assert_int_equal(stats().tiers[1].hits, 1);
+}
+
+static void without_redis_the_tiers_above_answer(void **state)
+{
+    (void)state;
+    mtc_value value;
+    assert_int_equal(set("k", "v"), MTC_OK);
+    close_all();
+    test_server_kill(&server);
+    open_all();
+    mtct_assert_get(cache, "k", "v");
+    assert_int_equal(stats().tiers[1].hits, 1);
+    assert_int_equal(mtc_cache_get(cache, mtc_str("nowhere"), &value),
+                     MTC_E_UNAVAILABLE);
+    assert_int_equal(set("k", "w"), MTC_PARTIAL);
+    assert_int_equal(mtc_cache_remove(cache, mtc_str("k")), MTC_PENDING);
+    assert_int_equal(mtc_cache_get(cache, mtc_str("k"), &value),
+                     MTC_E_UNAVAILABLE);
+    assert_int_equal(stats().tiers[2].debts, 1);
+}
+
+static void a_promoted_copy_does_not_outlive_the_one_below(void **state)
+{
+    (void)state;
+    mtc_strategy brief = MTC_STRATEGY_INIT(1000);
+    mtc_value_info info = MTC_VALUE_INFO_INIT;
+    mtc_value value;
+    mtc_cache *other = open_tiers("%s%s", server.url, "");
+    assert_int_equal(mtc_cache_set(other, mtc_str("k"), mtc_str("v"), &brief),
+                     MTC_OK);
+    mtct_assert_get(cache, "k", "v");
+    if (mtc_cache_get(cache, mtc_str("k"), &value) == MTC_OK) {
+        assert_int_equal(mtc_value_info_get(&value, &info), MTC_OK);
+        assert_int_equal(info.tier, 0);
+        assert_in_range(info.left_ms, 0, 1000);
+    }
+    mtc_value_free(&value);
+    int64_t until_ms = mtci_boot_ms() + 20000;
+    while (mtc_cache_get(other, mtc_str("k"), &value) == MTC_OK) {
+        mtc_value_free(&value);
+        assert_true(mtci_boot_ms() < until_ms);
+    }
+    mtct_assert_get(cache, "k", NULL);
+    assert_int_equal(mtc_cache_close(&other), MTC_OK);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(a_set_reaches_all_three_and_a_remove_too),
+        TEST(a_value_in_redis_alone_is_promoted_into_disk_and_memory),
+        TEST(without_redis_the_tiers_above_answer),
+        TEST(a_promoted_copy_does_not_outlive_the_one_below),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
