@@ -96,7 +96,6 @@ static void end_not_found(mtci_ask *ask, const mtci_look *look)
     ask->result = look->result;
     pthread_mutex_lock(&flight->slot->mutex);
     flight->has_looked = true;
-    flight->tier_error = look->error;
     mtci_flight_pass_locked(flight, &look->result, &look->result);
     pthread_mutex_unlock(&flight->slot->mutex);
     mtci_flight_wake(flight);

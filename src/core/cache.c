@@ -208,9 +208,9 @@ mtc_status mtc_cache_open(const mtc_cache_options *options, mtc_error *error,
 /* Whether this thread runs a loader of the cache. */
 static bool is_inside_loader(const mtc_cache *cache)
 {
-    const mtci_flight *flight = mtci_thread_self()->leading;
-    for (; flight; flight = flight->outer) {
-        if (flight->load.cache == cache)
+    const mtci_leading *leading = mtci_thread_self()->leading;
+    for (; leading; leading = leading->outer) {
+        if (leading->cache == cache)
             return true;
     }
     return false;

@@ -63,12 +63,10 @@ typedef struct mtci_flight {
     bool is_void;          /* stores nothing, is not joined */
     bool is_marked;        /* born during a write: stores nothing */
     bool has_looked;       /* every tier was asked and has nothing */
-    mtc_status tier_error; /* first error of a tier while looking, or 0 */
     mtci_party *seat;      /* who leads; NULL: nobody, or a later answer */
     mtci_party *parties;   /* who follows, the first comer first */
     mtci_party **last;
     struct mtci_thread *leader; /* who runs its loader: guarded by thread.c */
-    struct mtci_flight *outer;  /* the leader's own */
     uint64_t tickets[MTC_TIERS_MAX];
     struct mtc_load load;
     mtci_result result;

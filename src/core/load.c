@@ -11,6 +11,7 @@
 
 typedef struct vanish_guard {
     mtci_ask *ask;
+    mtci_leading leading;
     bool is_armed;
 } vanish_guard;
 
@@ -91,7 +92,7 @@ static void vanish(vanish_guard *guard)
     mtci_ask *ask = guard->ask;
     mtci_flight *flight = ask->flight;
     mtc_cache *cache = ask->cache;
-    mtci_thread_unlead(flight);
+    mtci_thread_unlead(&guard->leading);
     load_pass(cache, flight);
     mtci_count_request(&cache->counters, MTC_E_CANCELLED, MTCI_OUTCOME_ERROR);
     load_end(cache, flight);
@@ -101,11 +102,14 @@ static void vanish(vanish_guard *guard)
 
 static mtc_status call_loader(mtci_ask *ask)
 {
-    __attribute__((cleanup(vanish))) vanish_guard guard = {ask, true};
+    __attribute__((cleanup(vanish)))
+    vanish_guard guard = {ask, {NULL, ask->flight, ask->cache}, true};
+    mtci_thread_lead(&guard.leading);
     pthread_setcancelstate(ask->cancel_state, NULL);
     mtc_status status = ask->loader(&ask->flight->load, ask->ctx);
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     guard.is_armed = false;
+    mtci_thread_unlead(&guard.leading);
     return status;
 }
 
@@ -127,9 +131,7 @@ bool mtci_load_run(mtci_ask *ask)
 {
     mtci_flight *flight = ask->flight;
     load_begin(ask);
-    mtci_thread_lead(flight);
     mtc_status status = call_loader(ask);
-    mtci_thread_unlead(flight);
     if (status == MTC_PENDING) {
         wait_for_answer(ask);
         return false;

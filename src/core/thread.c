@@ -42,20 +42,21 @@ bool mtci_thread_one_in(int64_t n)
     return self.random % (uint64_t)n == 0;
 }
 
-void mtci_thread_lead(mtci_flight *flight)
+void mtci_thread_lead(mtci_leading *leading)
 {
     pthread_mutex_lock(&circle_mutex);
-    flight->leader = &self;
+    leading->flight->leader = &self;
     pthread_mutex_unlock(&circle_mutex);
-    flight->outer = self.leading;
-    self.leading = flight;
+    leading->outer = self.leading;
+    self.leading = leading;
 }
 
-void mtci_thread_unlead(mtci_flight *flight)
+void mtci_thread_unlead(mtci_leading *leading)
 {
-    self.leading = flight->outer;
+    self.leading = leading->outer;
     pthread_mutex_lock(&circle_mutex);
-    flight->leader = NULL;
+    if (leading->flight->leader == &self)
+        leading->flight->leader = NULL;
     pthread_mutex_unlock(&circle_mutex);
 }
 

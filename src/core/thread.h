@@ -12,10 +12,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct mtc_cache;
 struct mtci_flight;
 
+/* A loader that a thread runs; lives on its stack. */
+typedef struct mtci_leading {
+    struct mtci_leading *outer;
+    struct mtci_flight *flight;
+    const struct mtc_cache *cache;
+} mtci_leading;
+
 typedef struct mtci_thread {
-    struct mtci_flight *leading; /* innermost; the rest through ->outer */
+    mtci_leading *leading;       /* innermost; the rest through ->outer */
     struct mtci_flight *waiting; /* guarded by the one mutex in thread.c */
     unsigned stripe;             /* of the counters; 0: not given yet */
     uint32_t random;             /* for one-in-N choices */
@@ -30,9 +38,10 @@ unsigned mtci_thread_stripe(void);
 /* True once in n calls of this thread, at random; n >= 1. */
 bool mtci_thread_one_in(int64_t n);
 
-/* The calling thread begins and ends to run the loader of flight. */
-void mtci_thread_lead(struct mtci_flight *flight);
-void mtci_thread_unlead(struct mtci_flight *flight);
+/* The calling thread begins and ends to run the loader of a flight. An heir
+ * may lead the flight before the one who dropped its load has ended. */
+void mtci_thread_lead(mtci_leading *leading);
+void mtci_thread_unlead(mtci_leading *leading);
 
 /* The calling thread is about to wait for flight: false when it would wait
  * for itself. After true, wait_end follows. */
