@@ -56,6 +56,11 @@ mtc_status mtci_ask_key(mtci_ask *ask, mtc_slice key)
     return MTC_OK;
 }
 
+static void fail(mtci_ask *ask, mtc_status status)
+{
+    ask->result = (mtci_result){status, MTCI_OUTCOME_ERROR, {0}};
+}
+
 bool mtci_ask_enter(mtci_ask *ask)
 {
     mtc_cache *cache = ask->cache;
@@ -66,7 +71,7 @@ bool mtci_ask_enter(mtci_ask *ask)
         mtci_flight_enter(&cache->slots, ask->key, ask->hash, &ask->party);
     if (ask->flight)
         return true;
-    ask->result = (mtci_result){MTC_E_NO_MEMORY, MTCI_OUTCOME_ERROR, {0}};
+    fail(ask, MTC_E_NO_MEMORY);
     return false;
 }
 
@@ -89,14 +94,25 @@ static void end_found(mtci_ask *ask, const mtci_look *look)
         mtc_value_free(&ask->result.value);
 }
 
+/* Whether a look-up ended for want of this caller's time, not of a tier's. */
+static bool was_cut_short(const mtci_ask *ask, const mtci_look *look)
+{
+    return look->error == MTC_E_TIMEOUT && ask->until_ms != MTC_NO_END &&
+           mtci_cache_now_ms(ask->cache) >= ask->until_ms;
+}
+
 /* A plain get found nothing: followers with a loader go on without it. */
 static void end_not_found(mtci_ask *ask, const mtci_look *look)
 {
     mtci_flight *flight = ask->flight;
     ask->result = look->result;
     pthread_mutex_lock(&flight->slot->mutex);
-    flight->has_looked = true;
-    mtci_flight_pass_locked(flight, &look->result, &look->result);
+    if (was_cut_short(ask, look)) {
+        mtci_flight_resign_locked(flight, &look->result);
+    } else {
+        flight->has_looked = true;
+        mtci_flight_pass_locked(flight, &look->result, &look->result);
+    }
     pthread_mutex_unlock(&flight->slot->mutex);
     mtci_flight_wake(flight);
 }
@@ -114,6 +130,17 @@ bool mtci_ask_looked(mtci_ask *ask, mtci_look *look)
     return false;
 }
 
+/* The cache closes: nobody loads any more. */
+static void end_closed(mtci_ask *ask)
+{
+    mtci_flight *flight = ask->flight;
+    fail(ask, MTC_E_CLOSED);
+    pthread_mutex_lock(&flight->slot->mutex);
+    mtci_flight_finish_locked(flight, &ask->result);
+    pthread_mutex_unlock(&flight->slot->mutex);
+    mtci_flight_wake(flight);
+}
+
 void mtci_ask_lead(mtci_ask *ask)
 {
     mtci_look look = {.flight = ask->flight, .flags = ask->flags};
@@ -122,7 +149,9 @@ void mtci_ask_lead(mtci_ask *ask)
         if (mtci_ask_looked(ask, &look))
             return;
     }
-    if (!mtci_load_run(ask))
+    if (mtci_cache_gate(ask->cache) != MTC_OK)
+        end_closed(ask);
+    else if (!mtci_load_run(ask))
         mtci_ask_follow(ask);
 }
 
@@ -135,12 +164,7 @@ static void take_result(mtci_ask *ask)
     ask->result.value = (mtc_value){0};
     if (result->value.ops && result->status != MTC_ABSENT &&
         mtc_value_share(&result->value, &ask->result.value) != MTC_OK)
-        ask->result = (mtci_result){MTC_E_NO_MEMORY, MTCI_OUTCOME_ERROR, {0}};
-}
-
-static void fail(mtci_ask *ask, mtc_status status)
-{
-    ask->result = (mtci_result){status, MTCI_OUTCOME_ERROR, {0}};
+        fail(ask, MTC_E_NO_MEMORY);
 }
 
 /* Whether the caller should stop waiting, and why. */
@@ -162,12 +186,16 @@ typedef enum { WAIT, LEAD, END } follow_step;
 static follow_step leave_locked(mtci_ask *ask, mtc_status status)
 {
     mtci_flight *flight = ask->flight;
-    mtci_result gone = {status, MTCI_OUTCOME_ERROR, {0}};
-    if (flight->seat == &ask->party)
-        mtci_flight_pass_locked(flight, NULL, &gone);
-    else
+    mtci_result none = {MTC_E_CANCELLED, MTCI_OUTCOME_ERROR, {0}};
+    if (status == MTC_E_CLOSED)
+        none.status = status;
+    if (flight->seat != &ask->party)
         mtci_flight_leave_locked(flight, &ask->party);
-    ask->result = gone;
+    else if (flight->has_looked)
+        mtci_flight_pass_locked(flight, NULL, &none);
+    else
+        mtci_flight_resign_locked(flight, &none);
+    fail(ask, status);
     return END;
 }
 
@@ -218,9 +246,9 @@ void mtci_ask_follow(mtci_ask *ask)
     mtci_flight *flight = ask->flight;
     if (!mtci_thread_wait_begin(flight)) {
         pthread_mutex_lock(&flight->slot->mutex);
-        mtci_flight_leave_locked(flight, &ask->party);
+        leave_locked(ask, MTC_E_DEADLOCK);
         pthread_mutex_unlock(&flight->slot->mutex);
-        fail(ask, MTC_E_DEADLOCK);
+        mtci_flight_wake(flight);
         return;
     }
     follow_step next = follow(ask);

@@ -141,6 +141,13 @@ static mtci_party *first_with_loader_locked(mtci_flight *flight)
     return party;
 }
 
+static void seat_locked(mtci_flight *flight, mtci_party *heir)
+{
+    mtci_flight_leave_locked(flight, heir);
+    flight->seat = heir;
+    atomic_fetch_add_explicit(&flight->word, 2, memory_order_release);
+}
+
 void mtci_flight_pass_locked(mtci_flight *flight, const mtci_result *answer,
                              const mtci_result *otherwise)
 {
@@ -149,11 +156,21 @@ void mtci_flight_pass_locked(mtci_flight *flight, const mtci_result *answer,
         mtci_flight_finish_locked(flight, otherwise);
         return;
     }
-    mtci_flight_leave_locked(flight, heir);
     if (answer)
         answer_plain_locked(flight, answer);
-    flight->seat = heir;
-    atomic_fetch_add_explicit(&flight->word, 2, memory_order_release);
+    seat_locked(flight, heir);
+}
+
+void mtci_flight_resign_locked(mtci_flight *flight,
+                               const mtci_result *otherwise)
+{
+    mtci_party *heir = flight->parties;
+    while (heir && !heir->can_look)
+        heir = heir->next;
+    if (heir)
+        seat_locked(flight, heir);
+    else
+        mtci_flight_finish_locked(flight, otherwise);
 }
 
 void mtci_flight_leave_locked(mtci_flight *flight, mtci_party *party)

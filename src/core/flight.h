@@ -39,6 +39,7 @@ typedef struct mtci_result {
 typedef struct mtci_party {
     struct mtci_party *next;
     bool has_loader;
+    bool can_look;    /* waits for nothing else meanwhile */
     bool is_opener;   /* opened the flight, and so leads it at first */
     bool is_answered; /* with result, before the flight ended */
     mtci_result result;
@@ -102,6 +103,11 @@ void mtci_flight_finish_locked(mtci_flight *flight, const mtci_result *result);
  * otherwise. */
 void mtci_flight_pass_locked(mtci_flight *flight, const mtci_result *answer,
                              const mtci_result *otherwise);
+
+/* The leader leaves while it looks: the first follower that can looks again.
+ * Without one the flight ends with otherwise. */
+void mtci_flight_resign_locked(mtci_flight *flight,
+                               const mtci_result *otherwise);
 
 /* The party, which has a count of the flight, follows from now on. */
 void mtci_flight_follow_locked(mtci_flight *flight, mtci_party *party);

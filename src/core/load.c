@@ -113,11 +113,13 @@ static mtc_status call_loader(mtci_ask *ask)
     return status;
 }
 
-/* The answer comes later: the leader becomes a follower. */
+/* The answer comes later: the leader becomes a follower, who does not take
+ * over again what it has given away. */
 static void wait_for_answer(mtci_ask *ask)
 {
     mtci_flight *flight = ask->flight;
     pthread_mutex_lock(&flight->slot->mutex);
+    ask->party.has_loader = false;
     bool is_done = atomic_load_explicit(&flight->word, memory_order_relaxed) &
                    MTCI_FLIGHT_DONE;
     if (flight->seat == &ask->party)

@@ -6,6 +6,7 @@
 /* Beyond memory: lead or follow the key's flight. */
 static mtc_status ask_below(mtci_ask *ask, mtc_value *value)
 {
+    ask->party.can_look = true;
     if (!mtci_ask_enter(ask))
         return mtci_ask_finish(ask, value);
     if (mtci_ask_leads(ask)) {

@@ -165,6 +165,26 @@ static void the_caller_leaves_at_its_deadline_and_the_answer_is_kept(void **s)
     assert_int_equal(left.loads, 1);
 }
 
+/* A loader that gives up is not asked again by the same call. */
+static void a_dropped_token_without_an_heir_is_cancelled(void **state)
+{
+    (void)state;
+    mtct_caller leader = leaving();
+    left.is_dropped = true;
+    mtct_stop_open(&left.at_return);
+    mtct_caller_start(&leader);
+    mtct_stop_await(&left.at_return, 1);
+    callers[0] = getting();
+    mtct_caller_start(&callers[0]);
+    mtct_followers_await(fixture.cache, 1);
+    answer_in_a_thread();
+    mtct_caller_join(&callers[0]);
+    mtct_caller_join(&leader);
+    mtct_assert_all_got(callers, 1, MTC_E_CANCELLED, "");
+    mtct_assert_all_got(&leader, 1, MTC_E_CANCELLED, "");
+    assert_int_equal(left.loads, 1);
+}
+
 static mtc_status load_value(mtc_load *load, void *ctx)
 {
     mtct_stop_here(ctx);
@@ -268,6 +288,7 @@ int main(void)
         TEST(a_late_error_reaches_all_who_wait),
         TEST(a_wrong_answer_leaves_the_load_open),
         TEST(the_caller_leaves_at_its_deadline_and_the_answer_is_kept),
+        TEST(a_dropped_token_without_an_heir_is_cancelled),
         TEST(a_token_may_be_dropped_before_the_loader_returns),
         TEST(a_dropped_inner_load_leaves_the_outer_one_in_place),
         TEST(a_loader_may_answer_in_its_own_thread),
