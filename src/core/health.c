@@ -175,6 +175,7 @@ static void ping(mtc_cache *cache)
             continue;
         ops[i]->is_probe = true;
         mtci_lane_submit(lane, &ops[i], 1);
+        mtci_lane_kick(lane);
     }
     for (size_t i = 0; i < cache->lane_count; i++) {
         if (ops[i])

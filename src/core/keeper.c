@@ -162,29 +162,44 @@ static void keep_down(mtci_keeper *keeper, mtci_lane *lane)
 
 /* -- the round ---------------------------------------------------------- */
 
-/* What a lower tier refused as outdated is outdated in memory as well. */
-static void drop_refused(mtc_cache *cache, mtci_op *op)
+/* What a lower tier refused as outdated is outdated in memory as well. False:
+ * out of memory, to be done again. */
+static bool drop_refused(mtc_cache *cache, const mtci_op *op)
 {
+    bool all = true;
     mtci_slot *slot = mtci_slot_of(&cache->slots, op->request.hash);
     pthread_mutex_lock(&slot->mutex);
     for (size_t i = 0; i < cache->front_count; i++) {
         mtci_lane *lane = &cache->lanes[i];
         mtci_op *removal = mtci_op_new(lane, MTC_VERB_REMOVE, mtci_op_key(op),
                                        op->request.hash);
+        all &= removal != NULL;
         if (!removal)
             continue;
         mtci_lane_submit(lane, &removal, 1);
         mtci_lane_leave(lane, removal);
     }
     pthread_mutex_unlock(&slot->mutex);
-    mtci_op_release(op);
+    return all;
+}
+
+/* For the next round. */
+static void put_back(mtci_keeper *keeper, mtci_op *op)
+{
+    pthread_mutex_lock(&keeper->mutex);
+    op->next = keeper->refused;
+    keeper->refused = op;
+    pthread_mutex_unlock(&keeper->mutex);
 }
 
 static void drop_all_refused(mtc_cache *cache, mtci_op *op)
 {
     while (op) {
         mtci_op *next = op->next;
-        drop_refused(cache, op);
+        if (drop_refused(cache, op))
+            mtci_op_release(op);
+        else
+            put_back(&cache->keeper, op);
         op = next;
     }
 }

@@ -247,12 +247,16 @@ static bool try_leave(mtci_op *op)
     return false;
 }
 
+/* Late or not, what has come is taken in once: the time may have gone into
+ * waiting for another tier. */
 static bool await(mtci_lane *lane, mtci_op *op, int64_t until_ms)
 {
+    bool has_driven = !lane->ops->drive;
     while (!is_done(op)) {
         int64_t now_ms = mtci_clock_ms(&lane->clock);
-        if (now_ms >= until_ms)
+        if (now_ms >= until_ms && has_driven)
             return false;
+        has_driven = true;
         if (lane->ops->drive && !mtc_request_is_complete(&op->request))
             lane->ops->drive(lane->tier, &op->request, until_ms);
         else

@@ -171,6 +171,7 @@ static void write_window(const mtci_ask *first, mtc_verb verb, mtc_item *items,
 {
     for (size_t i = 0; i < count; i++)
         begin_one(first, verb, &items[i], &writes[i]);
+    mtci_write_send(first->cache);
     for (size_t i = 0; i < count; i++) {
         if (items[i].status == MTC_OK)
             items[i].status =

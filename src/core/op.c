@@ -26,6 +26,14 @@ mtci_op *mtci_op_new(mtci_lane *lane, mtc_verb verb, mtc_slice key,
     return op;
 }
 
+void mtci_op_turn(mtci_op *op)
+{
+    op->verb = MTC_VERB_REMOVE;
+    op->is_turned = true;
+    op->request.state = 0;
+    atomic_store_explicit(&op->word, MTCI_OP_OPEN, memory_order_relaxed);
+}
+
 void mtci_op_release(mtci_op *op)
 {
     if (!op)

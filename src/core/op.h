@@ -29,7 +29,7 @@ typedef struct mtci_op {
     _Atomic uint32_t word;
     _Atomic uint32_t refs;
     mtc_verb verb;         /* as sent */
-    bool is_turned;        /* a store sent as a remove */
+    bool is_turned;        /* sent as a remove, whatever was asked */
     bool is_fill;          /* stores what was loaded or promoted */
     bool is_probe;         /* asked by the library itself */
     bool was_skipped;      /* not sent: the tier is down or owes the key */
@@ -44,6 +44,9 @@ typedef struct mtci_op {
  * out of memory. */
 mtci_op *mtci_op_new(struct mtci_lane *lane, mtc_verb verb, mtc_slice key,
                      uint64_t hash);
+
+/* Makes a remove of an operation that is complete, to be submitted again. */
+void mtci_op_turn(mtci_op *op);
 
 /* Gives back one count; NULL is fine. The last one frees value and all. */
 void mtci_op_release(mtci_op *op);

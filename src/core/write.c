@@ -68,20 +68,13 @@ mtc_status mtci_write_prepare(mtci_write *write, const mtci_ask *ask,
 /* -- beginning ---------------------------------------------------------- */
 
 /* A tier that answers at once and could not take the new value must not keep
- * the old one. */
-static void drop_old_locked(mtci_lane *lane, mtci_write *write)
+ * the old one. The same operation goes again: this needs no memory. */
+static void drop_old_locked(mtci_lane *lane, mtci_op *op)
 {
-    mtci_op *op = write->ops[lane->index];
     if (op->request.status >= 0)
         return;
-    mtci_op *removal =
-        mtci_op_new(lane, MTC_VERB_REMOVE, write->mark.key, write->mark.hash);
-    if (!removal)
-        return;
-    mtci_lane_submit(lane, &removal, 1);
-    if (removal->request.status == MTC_OK)
-        op->request.status = MTC_PARTIAL;
-    mtci_op_release(removal);
+    mtci_op_turn(op);
+    mtci_lane_submit(lane, &op, 1);
 }
 
 void mtci_write_begin(mtc_cache *cache, mtci_write *write)
@@ -92,12 +85,18 @@ void mtci_write_begin(mtc_cache *cache, mtci_write *write)
     for (size_t i = 0; i < cache->lane_count; i++) {
         mtci_lane_submit(&cache->lanes[i], &write->ops[i], 1);
         if (i < cache->front_count)
-            drop_old_locked(&cache->lanes[i], write);
+            drop_old_locked(&cache->lanes[i], write->ops[i]);
     }
     pthread_mutex_unlock(&slot->mutex);
     mtci_count(&cache->counters, write->verb == MTC_VERB_STORE
                                      ? MTCI_COUNT_SETS
                                      : MTCI_COUNT_REMOVES);
+}
+
+void mtci_write_send(mtc_cache *cache)
+{
+    for (size_t i = cache->front_count + 1; i < cache->lane_count; i++)
+        mtci_lane_kick(&cache->lanes[i]);
 }
 
 /* -- ending ------------------------------------------------------------- */
@@ -147,6 +146,7 @@ static mtc_status write_one(mtc_cache *cache, mtc_slice key, mtc_verb verb,
     mtci_cache_enter(cache);
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &ask.cancel_state);
     mtci_write_begin(cache, &write);
+    mtci_write_send(cache);
     status = mtci_write_end(cache, &write, ask.until_ms);
     mtci_cache_leave(cache);
     pthread_setcancelstate(ask.cancel_state, NULL);

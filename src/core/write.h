@@ -22,6 +22,9 @@ mtc_status mtci_write_prepare(mtci_write *write, const mtci_ask *ask,
 /* Changes memory, queues the rest, and raises the fence. */
 void mtci_write_begin(mtc_cache *cache, mtci_write *write);
 
+/* Sends what tiers have queued that are not the first to be waited for. */
+void mtci_write_send(mtc_cache *cache);
+
 /* Waits for every tier, lowers the fence, and tells how it went. */
 mtc_status mtci_write_end(mtc_cache *cache, mtci_write *write,
                           int64_t until_ms);
