@@ -16,7 +16,7 @@
 
 static const option_row OPTIONS[] = {
     {"tiers", OPTION_TEXT, "URLS", FIELD(tiers), 0, 0, true,
-     "tier URLs separated by spaces, the fastest first (see help tiers)"},
+     "tier URLs separated by spaces, see mtc help tiers"},
     {"name", OPTION_TEXT, "NAME", FIELD(name), 0, 0, true,
      "name of the cache, and of its folder on disk (default mtc)"},
     {"json", OPTION_SWITCH, NULL, FIELD(json), 0, 0, true,
@@ -27,14 +27,14 @@ static const option_row OPTIONS[] = {
      "show the version"},
     {"ttl", OPTION_DURATION, "DURATION", FIELD(ttl_ms), 1, MTC_TTL_MS_MAX,
      false, "time to live, like 500ms, 90s, 5m, 3h, 2d (default 5m)"},
-    {"wait", OPTION_DURATION, "DURATION", FIELD(wait_ms), 1, 86400000, false,
-     "wait that long for a new entry when there is none"},
-    {"count", OPTION_COUNT, "N", FIELD(count), 1, 1000000, false,
-     "how many (stream read: entries, default 10; ping: rounds, default 10)"},
+    {"wait", OPTION_DURATION, "DURATION", FIELD(wait_ms), 1, 3600000, false,
+     "wait that long for an entry when there is none"},
+    {"count", OPTION_COUNT, "N", FIELD(count), 1, 100000, false,
+     "how many entries, or rounds of ping (default 10)"},
     {"max", OPTION_COUNT, "N", FIELD(limit), 1, 1000000000, false,
      "keep about the newest N entries of the stream (default 1000)"},
     {"after", OPTION_TEXT, "ID", FIELD(after), 0, 0, false,
-     "read the entries after this id; $ is the newest one now"},
+     "read the entries behind this id; 0: all, $: new ones"},
     {"seconds", OPTION_COUNT, "N", FIELD(seconds), 1, 20, false,
      "read through the cache for N seconds (default 10)"},
     {"markdown", OPTION_SWITCH, NULL, FIELD(markdown), 0, 0, false,
@@ -105,8 +105,8 @@ static bool set_number(const option_row *row, const char *text, int64_t *field)
                  text, (long long)row->min, (long long)row->max);
     else
         complain("--%s %s: a duration like 500ms, 90s, 5m, 3h, 2d is wanted, "
-                 "from 1ms to %lldd",
-                 row->name, text, (long long)(row->max / 86400000));
+                 "from 1ms to %lldh",
+                 row->name, text, (long long)(row->max / 3600000));
     return false;
 }
 

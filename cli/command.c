@@ -43,6 +43,18 @@ static const char PING_TEXT[] =
     "how long the median answer took. Exits with 0 when all answered, else\n"
     "with 3.\n";
 
+static const char PUBLISH_TEXT[] =
+    "Appends one entry to a stream of the Redis tier and writes its id. The\n"
+    "stream is trimmed to about the newest --max entries.\n";
+
+static const char READ_TEXT[] =
+    "Writes the newest entries of a stream of the Redis tier, or with --after\n"
+    "those behind an id, oldest first. With --wait it waits for an entry "
+    "behind\n"
+    "that id, by default behind the newest one now. Exits with 1 when there "
+    "is\n"
+    "nothing.\n";
+
 static const char DEMO_TEXT[] =
     "Makes a SQLite database of 100,000 products in a temporary folder and\n"
     "lets 8 threads read it in Zipf order through a cache of its own: memory\n"
@@ -61,13 +73,18 @@ static const command COMMANDS[] = {
     {"remove", "KEY...", 1, SIZE_MAX, "", "remove keys", REMOVE_TEXT,
      command_remove},
     {"load", "KEY -- COMMAND [ARGUMENT...]", 2, SIZE_MAX, "ttl",
-     "write the value of a key, or run a command and cache what it prints",
-     LOAD_TEXT, command_load},
+     "write the value of a key, or what a command prints", LOAD_TEXT,
+     command_load},
     {"stats", "", 0, 0, "", "what the tiers hold", STATS_TEXT, command_stats},
     {"health", "", 0, 0, "", "how the tiers are doing", HEALTH_TEXT,
      command_health},
     {"ping", "", 0, 0, "count", "how fast the tiers answer", PING_TEXT,
      command_ping},
+    {"stream publish", "STREAM FIELD VALUE [FIELD VALUE...]", 3, SIZE_MAX,
+     "max", "append an entry to a stream in Redis", PUBLISH_TEXT,
+     command_publish},
+    {"stream read", "STREAM", 1, 1, "count after wait",
+     "read entries of a stream in Redis", READ_TEXT, command_read},
     {"demo", "", 0, 0, "seconds", "see a cache at work", DEMO_TEXT,
      command_demo},
     {"version", "", 0, 0, "", "the versions of tool and library", NULL,

@@ -23,6 +23,8 @@ static const example EXAMPLES[] = {
     {"noop:", "keeps nothing"},
 };
 
+#define MARGIN        25
+#define WIDTH         79
 #define EXAMPLE_COUNT (sizeof EXAMPLES / sizeof EXAMPLES[0])
 
 static const char *scope_title(const char *scope)
@@ -38,6 +40,29 @@ static bool begins_scope(size_t index, const char *scope)
            strcmp(before.scope, scope) != 0;
 }
 
+/* Text behind a margin, in lines of at most 79 columns. The first line is
+ * begun already, up to column. */
+static void write_wrapped(const char *text, size_t column)
+{
+    bool is_begun = false;
+    while (*text != '\0') {
+        size_t size = strcspn(text, " ");
+        if (is_begun && column + 1 + size > WIDTH) {
+            printf("\n%*s", MARGIN, "");
+            column = MARGIN;
+        } else if (is_begun) {
+            putchar(' ');
+            column++;
+        }
+        is_begun = true;
+        fwrite(text, 1, size, stdout);
+        column += size;
+        text += size;
+        text += strspn(text, " ");
+    }
+    putchar('\n');
+}
+
 static void write_text(void)
 {
     mtc_option_info option;
@@ -48,11 +73,14 @@ static void write_text(void)
     for (size_t i = 0; mtc_option_get(i, &option) == MTC_OK; i++) {
         if (begins_scope(i, option.scope))
             printf("\nOptions of %s\n", scope_title(option.scope));
-        printf("  %-12s %-9s %s\n", option.name, option.kind, option.text);
+        printf("  %-12s %-9s ", option.name, option.kind);
+        write_wrapped(option.text, MARGIN);
         if (option.fallback[0] != '\0')
-            printf("  %22s default %s\n", "", option.fallback);
-        if (option.range[0] != '\0')
-            printf("  %22s range %s\n", "", option.range);
+            printf("%*sdefault %s\n", MARGIN, "", option.fallback);
+        if (option.range[0] != '\0') {
+            printf("%*srange ", MARGIN, "");
+            write_wrapped(option.range, MARGIN + strlen("range "));
+        }
     }
 }
 
