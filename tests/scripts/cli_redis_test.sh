@@ -1,0 +1,103 @@
+#!/bin/bash
+# The tool on a real Redis: processes agree, plain keys and values, streams.
+set -u
+# shellcheck source=tests/scripts/tool.sh
+. "$(dirname "$0")/tool.sh"
+
+# Without a Redis, streams say what is missing.
+ends 'publish without Redis' 3 "$mtc" stream publish s a b
+says 'publish without Redis' REDIS_URL
+ends 'read without Redis' 3 "$mtc" stream read s
+says 'read without Redis' REDIS_URL
+
+rm -r "$HOME/.cache"
+start_redis
+export REDIS_URL=$redis_url
+redis() {
+    redis-cli -p "$redis_port" "$@"
+}
+
+ends 'set' 0 "$mtc" set user:1 alice --ttl 90s
+ends 'get in another process' 0 "$mtc" get user:1
+same 'get in another process' alice "$(cat out)"
+same 'the disk is not used' '' "$(find "$HOME" -name '*.db')"
+same 'redis-cli finds it under its own name' alice "$(redis GET user:1)"
+left=$(redis PTTL user:1)
+[ "$left" -gt 60000 ] && [ "$left" -le 90000 ] || fail "PTTL is $left"
+redis SET other:1 'by another program' >/dev/null
+ends 'a value of another program' 0 "$mtc" get other:1
+same 'a value of another program' 'by another program' "$(cat out)"
+ends 'remove' 0 "$mtc" remove user:1
+same 'remove' 0 "$(redis EXISTS user:1)"
+ends 'removed' 1 "$mtc" get user:1
+head -c 5000000 /dev/urandom >big
+ends 'a large value' 0 "$mtc" set big <big
+ends 'comes back' 0 "$mtc" get big
+cmp -s big out || fail 'a large value comes back'
+ends 'health' 0 "$mtc" health --json
+same 'health' healthy "$(field state)"
+ends 'a prefix' 0 "$mtc" set k v --tiers "$redis_url?prefix=app:"
+same 'a prefix' v "$(redis GET app:k)"
+
+# One run of a command, also through Redis.
+ends 'a load' 0 "$mtc" load loaded -- sh -c 'echo once >>runs; echo x'
+ends 'a load again' 0 "$mtc" load loaded -- sh -c 'echo once >>runs; echo y'
+same 'ran once' 1 "$(wc -l <runs)"
+
+# Streams.
+ends 'an empty stream' 1 "$mtc" stream read log
+ends 'publish' 0 "$mtc" stream publish log product teapot price 42
+first=$(cat out)
+same 'its id' "$first" "$(redis --csv XRANGE log - + | cut -d'"' -f2)"
+"$mtc" stream publish log product kettle price $'a\tb\nc\\d\x01' >out
+second=$(cat out)
+ends 'read' 0 "$mtc" stream read log
+same 'read' "$first"$'\tproduct\tteapot\tprice\t42\n'"$second"$'\tproduct\tkettle\tprice\ta\\tb\\nc\\\\d\\x01' "$(cat out)"
+ends 'the newest' 0 "$mtc" stream read log --count 1
+same 'the newest' "$second" "$(cut -f1 out)"
+ends 'behind an id' 0 "$mtc" stream read log --after "$first"
+same 'behind an id' "$second" "$(cut -f1 out)"
+ends 'from the beginning' 0 "$mtc" stream read log --after 0 --count 1
+same 'from the beginning' "$first" "$(cut -f1 out)"
+ends 'behind the last' 1 "$mtc" stream read log --after "$second"
+ends 'behind the last, with a wait' 1 \
+    "$mtc" stream read log --after "$second" --wait 50ms
+ends 'as JSON' 0 "$mtc" stream read log --json
+is_json 'as JSON'
+python3 -c 'import json
+entries = json.load(open("out"))["entries"]
+fields = entries[1]["fields"]
+assert len(entries) == 2 and fields[0] == {"name": "product",
+                                           "value": "kettle"}, entries
+assert fields[1]["value"] == "a\tb\nc\\d\x01", fields' || fail 'as JSON'
+ends 'nothing as JSON' 1 "$mtc" stream read none --json
+is_json 'nothing as JSON'
+ends 'an id as JSON' 0 "$mtc" stream publish log --json a b
+is_json 'an id as JSON'
+
+# A reader that waits is woken by another process.
+"$mtc" stream read log --wait 20s >waited &
+reader=$!
+wait_until 'a blocked reader' \
+    bash -c "redis-cli -p $redis_port CLIENT LIST | grep -q 'flags=b'"
+"$mtc" stream publish log woken yes >out
+wait "$reader" || fail 'a waiting reader fails'
+same 'a waiting reader' "$(cat out)"$'\twoken\tyes' "$(cat waited)"
+
+redis EVAL 'for i = 1, 3000 do redis.call("XADD", "long", "*", "n", i) end' 0 \
+    >/dev/null
+ends 'trimming' 0 "$mtc" stream publish long n last --max 100
+length=$(redis XLEN long)
+[ "$length" -ge 100 ] && [ "$length" -lt 400 ] || fail "trimmed to $length"
+
+redis SET text x >/dev/null
+ends 'a key that is no stream' 3 "$mtc" stream read text
+ends 'a field without a value' 2 "$mtc" stream publish log a b c
+says 'a field without a value' 'c has no value'
+ends 'a wrong id' 2 "$mtc" stream read log --after yesterday
+says 'a wrong id' yesterday
+kill "$redis_pid"
+wait "$redis_pid" 2>/dev/null
+ends 'a Redis that has gone' 3 "$mtc" stream publish log a b
+ends 'reads of it' 3 "$mtc" get user:1
+exit "$failed"
