@@ -7,9 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A file up to this size is read through when the tier is opened. */
-#define CHECK_BYTES_MAX (4 * 1024 * 1024)
-
 /* Columns of the state row. */
 enum { STATE_SEQ, STATE_HORIZON, STATE_ENTRIES };
 
@@ -25,8 +22,8 @@ enum { STATE_SEQ, STATE_HORIZON, STATE_ENTRIES };
 static const char schema[] =
     SCHEMA_STATE ";" SCHEMA_ENTRIES ";" SCHEMA_BY_KEY ";" SCHEMA_BY_PURGE;
 
-/* Deleted rows are overwritten, so that no flipped bit in a page brings one
- * back. */
+/* Deleted rows are overwritten: the library may have been built to do more,
+ * and slower. */
 static const char pragmas[] =
     "PRAGMA cell_size_check=ON;PRAGMA secure_delete=FAST;"
     "PRAGMA mmap_size=0;PRAGMA temp_store=MEMORY;PRAGMA trusted_schema=OFF;"
@@ -183,11 +180,14 @@ static int text_is(sqlite3 *db, const char *sql, const char *wanted, bool *is)
 static int set_up(mtci_disk_conn *conn, int64_t pages_max)
 {
     char text[96];
+    int reserved = MTCI_DISK_PAGE_RESERVED;
     bool is_wal = false;
     /* The library's close must not delete a log by name: the name may stand
      * for another file's log by then. */
     sqlite3_db_config(conn->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite3_extended_result_codes(conn->db, 1);
+    sqlite3_file_control(conn->db, "main", SQLITE_FCNTL_RESERVE_BYTES,
+                         &reserved);
     snprintf(text, sizeof(text),
              "PRAGMA page_size=%d;PRAGMA max_page_count=%lld",
              MTCI_DISK_PAGE_SIZE, (long long)pages_max);
@@ -202,8 +202,8 @@ static int set_up(mtci_disk_conn *conn, int64_t pages_max)
     return result == SQLITE_ERROR ? SQLITE_CORRUPT : result;
 }
 
-int mtci_disk_conn_open(const mtci_disk_place *place, int64_t pages_max,
-                        int64_t wait_ms, mtci_disk_conn **out)
+int mtci_disk_conn_open(const mtci_disk_place *place, const mtci_disk_how *how,
+                        mtci_disk_conn **out)
 {
     const int flags =
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
@@ -213,10 +213,10 @@ int mtci_disk_conn_open(const mtci_disk_place *place, int64_t pages_max,
         return SQLITE_NOMEM;
     int result = SQLITE_CANTOPEN;
     if (mtci_disk_place_id(place, &conn->id))
-        result = sqlite3_open_v2(place->file, &conn->db, flags, NULL);
+        result = sqlite3_open_v2(place->file, &conn->db, flags, how->vfs);
     if (result == SQLITE_OK) {
-        mtci_disk_conn_wait(conn, wait_ms);
-        result = set_up(conn, pages_max);
+        mtci_disk_conn_wait(conn, how->wait_ms);
+        result = set_up(conn, how->pages_max);
     }
     if (result != SQLITE_OK) {
         mtci_disk_conn_close(conn);
@@ -260,17 +260,6 @@ static int prepare(mtci_disk_conn *conn)
     return SQLITE_OK;
 }
 
-/* Whether every page is sound, asked of small files only. */
-static int check(mtci_disk_conn *conn, bool *is_sound)
-{
-    int64_t pages = 0;
-    int result = mtci_disk_conn_number(conn, MTCI_DISK_PAGES, &pages);
-    *is_sound = true;
-    if (result != SQLITE_OK || pages * MTCI_DISK_PAGE_SIZE > CHECK_BYTES_MAX)
-        return result;
-    return text_is(conn->db, "PRAGMA integrity_check(1)", "ok", is_sound);
-}
-
 /* Whether lives in the file count on our clock. */
 static int judge_clock(mtci_disk_conn *conn, const char *clock,
                        mtci_disk_verdict *verdict)
@@ -282,18 +271,14 @@ static int judge_clock(mtci_disk_conn *conn, const char *clock,
     return result;
 }
 
-/* newest was read before the state, which may have gone on since. */
-static int judge(mtci_disk_conn *conn, bool is_thorough, int64_t newest,
-                 mtci_disk_verdict *verdict)
+/* Whether the file has kept all that was committed. newest was read before
+ * the state, which may have gone on since. */
+static int judge_age(mtci_disk_conn *conn, int64_t newest,
+                     mtci_disk_verdict *verdict)
 {
     mtci_disk_state state;
-    bool is_sound = true;
     int result = mtci_disk_conn_state(conn, &state);
     if (result == SQLITE_OK && state.seq < newest)
-        is_sound = false;
-    if (result == SQLITE_OK && is_sound && is_thorough)
-        result = check(conn, &is_sound);
-    if (result == SQLITE_OK && !is_sound)
         *verdict = MTCI_DISK_DAMAGED;
     return result;
 }
@@ -323,7 +308,7 @@ static int judge_schema(mtci_disk_conn *conn, const mtci_disk_place *place,
 }
 
 static int examine(mtci_disk_conn *conn, const mtci_disk_place *place,
-                   bool is_thorough, mtci_disk_verdict *verdict)
+                   mtci_disk_verdict *verdict)
 {
     int64_t newest = mtci_disk_place_newest(place);
     int result = judge_schema(conn, place, verdict);
@@ -333,14 +318,14 @@ static int examine(mtci_disk_conn *conn, const mtci_disk_place *place,
         return result;
     result = prepare(conn);
     if (result == SQLITE_OK)
-        result = judge(conn, is_thorough, newest, verdict);
+        result = judge_age(conn, newest, verdict);
     return result;
 }
 
 int mtci_disk_conn_examine(mtci_disk_conn *conn, const mtci_disk_place *place,
-                           bool is_thorough, mtci_disk_verdict *verdict)
+                           mtci_disk_verdict *verdict)
 {
-    int result = examine(conn, place, is_thorough, verdict);
+    int result = examine(conn, place, verdict);
     /* What cannot even be parsed is not a file of ours any more. */
     if (mtci_disk_is_damage(result) || result == SQLITE_ERROR) {
         *verdict = MTCI_DISK_DAMAGED;

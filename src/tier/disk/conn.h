@@ -13,8 +13,7 @@
 
 #include "mtc/tier.h"
 #include "tier/disk/place.h"
-
-#define MTCI_DISK_PAGE_SIZE 4096
+#include "tier/disk/vfs.h"
 
 /* The log is copied into the file by tend beyond the first length, by
  * whoever commits beyond the second, both in pages. */
@@ -62,18 +61,25 @@ typedef enum mtci_disk_verdict {
     MTCI_DISK_DAMAGED
 } mtci_disk_verdict;
 
+/* How a file is opened. */
+typedef struct mtci_disk_how {
+    const char *vfs;
+    int64_t pages_max;
+    int64_t wait_ms;
+} mtci_disk_how;
+
 /* Opens the file as it is, with pragmas, without statements. The lock of the
  * place is held. SQLITE_OK or an error; *conn is NULL on an error. */
-int mtci_disk_conn_open(const mtci_disk_place *place, int64_t pages_max,
-                        int64_t wait_ms, mtci_disk_conn **conn);
+int mtci_disk_conn_open(const mtci_disk_place *place, const mtci_disk_how *how,
+                        mtci_disk_conn **conn);
 
 /* Makes the tables of an empty file; the first version is seq + 1. */
 int mtci_disk_conn_create(mtci_disk_conn *conn, const char *clock, int64_t seq);
 
-/* Prepares the statements and looks at what the file holds; a thorough look
- * reads every page of a small file. SQLITE_OK: verdict is filled. */
+/* Prepares the statements and looks at what the file holds. SQLITE_OK:
+ * verdict is filled. */
 int mtci_disk_conn_examine(mtci_disk_conn *conn, const mtci_disk_place *place,
-                           bool is_thorough, mtci_disk_verdict *verdict);
+                           mtci_disk_verdict *verdict);
 
 /* Keeps log_pages at the length of the log after each commit, and the log
  * within its bound. */

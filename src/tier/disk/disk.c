@@ -186,11 +186,13 @@ static void checkpoint(mtci_disk *disk)
 static void disk_close(mtc_tier *tier)
 {
     mtci_disk *disk = (mtci_disk *)tier;
-    /* In a forked child the connections are the parent's. */
-    if (disk->pid == getpid()) {
-        checkpoint(disk);
-        mtci_disk_pool_drain(disk);
-    }
+    /* In a forked child the connections are the parent's, and SQLite still
+     * knows them: they are left alone. */
+    if (disk->pid != getpid())
+        return;
+    checkpoint(disk);
+    mtci_disk_pool_drain(disk);
+    mtci_disk_vfs_fini(&disk->vfs);
     mtci_disk_place_close(&disk->place);
     pthread_mutex_destroy(&disk->mutex);
     free(disk);
@@ -217,7 +219,9 @@ static mtc_status open_first(mtci_disk *disk, mtc_error *error)
 {
     mtci_disk_conn *conn;
     mtci_disk_txn reader = {.disk = disk};
-    int result = mtci_disk_file_open(disk, true, OPEN_WAIT_MS, &conn);
+    int result = mtci_disk_vfs_init(&disk->vfs);
+    if (result == SQLITE_OK)
+        result = mtci_disk_file_open(disk, true, OPEN_WAIT_MS, &conn);
     if (result != SQLITE_OK) {
         mtc_status status = mtci_disk_status(result);
         if (status == MTC_E_TIMEOUT)

@@ -3,7 +3,8 @@
  *
  * disk.c is the tier, pool.c its connections and the turn to write, verbs.c
  * what requests do, txn.c a write transaction, tend.c housekeeping, file.c
- * the file's coming and going, conn.c one connection, place.c the directory.
+ * the file's coming and going, conn.c one connection, vfs.c its pages, place.c
+ * the directory.
  */
 #ifndef MTCI_TIER_DISK_DISK_H
 #define MTCI_TIER_DISK_DISK_H
@@ -36,6 +37,7 @@ typedef struct mtci_disk {
     mtc_tier tier;
     const mtc_tier_host *host; /* NULL until attached */
     mtci_disk_place place;
+    mtci_disk_vfs vfs;
     int64_t pages_max;
     pid_t pid; /* that opened it; SQLite does not survive a fork */
 

@@ -24,24 +24,29 @@ static int result_of_errno(void)
     }
 }
 
+static int open_conn(mtci_disk *disk, int64_t wait_ms, mtci_disk_conn **conn)
+{
+    const mtci_disk_how how = {disk->vfs.name, disk->pages_max, wait_ms};
+    return mtci_disk_conn_open(&disk->place, &how, conn);
+}
+
 /* Opens and examines what is there. *conn is set only for READY. */
-static int look(mtci_disk *disk, bool is_thorough, int64_t wait_ms,
-                mtci_disk_verdict *verdict, mtci_disk_conn **out)
+static int look(mtci_disk *disk, int64_t wait_ms, mtci_disk_verdict *verdict,
+                mtci_disk_conn **out)
 {
     mtci_disk_conn *conn;
     *out = NULL;
     *verdict = MTCI_DISK_EMPTY;
     if (mtci_disk_place_is_empty(&disk->place))
         return SQLITE_OK;
-    int result =
-        mtci_disk_conn_open(&disk->place, disk->pages_max, wait_ms, &conn);
+    int result = open_conn(disk, wait_ms, &conn);
     if (mtci_disk_is_damage(result)) {
         *verdict = MTCI_DISK_DAMAGED;
         return SQLITE_OK;
     }
     if (result != SQLITE_OK)
         return result;
-    result = mtci_disk_conn_examine(conn, &disk->place, is_thorough, verdict);
+    result = mtci_disk_conn_examine(conn, &disk->place, verdict);
     if (result != SQLITE_OK || *verdict != MTCI_DISK_READY) {
         mtci_disk_conn_close(conn);
         return result;
@@ -75,8 +80,7 @@ static int create(mtci_disk *disk, int64_t wait_ms)
     int64_t seq = mtci_boot_us();
     if (!mtci_disk_place_create(&disk->place))
         return result_of_errno();
-    int result =
-        mtci_disk_conn_open(&disk->place, disk->pages_max, wait_ms, &conn);
+    int result = open_conn(disk, wait_ms, &conn);
     if (result != SQLITE_OK)
         return result;
     result = mtci_disk_conn_create(conn, disk->place.clock, seq);
@@ -92,7 +96,7 @@ static int replace(mtci_disk *disk, bool is_first, int64_t wait_ms,
                    mtci_disk_conn **conn)
 {
     mtci_disk_verdict verdict;
-    int result = look(disk, is_first, wait_ms, &verdict, conn);
+    int result = look(disk, wait_ms, &verdict, conn);
     if (result != SQLITE_OK || verdict == MTCI_DISK_READY)
         return result;
     if (verdict == MTCI_DISK_FOREIGN && !is_first)
@@ -101,7 +105,7 @@ static int replace(mtci_disk *disk, bool is_first, int64_t wait_ms,
     if (result == SQLITE_OK)
         result = create(disk, wait_ms);
     if (result == SQLITE_OK)
-        result = look(disk, false, wait_ms, &verdict, conn);
+        result = look(disk, wait_ms, &verdict, conn);
     if (result == SQLITE_OK && verdict != MTCI_DISK_READY)
         result = SQLITE_CORRUPT;
     return result;
@@ -115,7 +119,7 @@ int mtci_disk_file_open(mtci_disk *disk, bool is_first, int64_t wait_ms,
     int lock = mtci_disk_place_lock(&disk->place, false, wait_ms);
     if (lock < 0)
         return result_of_errno();
-    int result = look(disk, is_first, wait_ms, &verdict, conn);
+    int result = look(disk, wait_ms, &verdict, conn);
     mtci_disk_place_unlock(lock);
     if (result != SQLITE_OK || verdict == MTCI_DISK_READY)
         return result;

@@ -13,8 +13,8 @@
 #include "tier/disk/disk.h"
 
 /* A connection to a whole file of our clock; made if need be. The first open
- * of a tier is thorough, and replaces a file of another clock; later ones
- * refuse it. SQLITE_OK or an error; *conn is NULL on an error. */
+ * of a tier replaces a file of another clock; later ones refuse it. SQLITE_OK
+ * or an error; *conn is NULL on an error. */
 int mtci_disk_file_open(mtci_disk *disk, bool is_first, int64_t wait_ms,
                         mtci_disk_conn **conn);
 
