@@ -16,14 +16,15 @@ COLUMNS_MAX = 80
 PARAMETERS_MAX = 5
 NESTING_MAX = 3
 
-CONTEXT = re.compile(r"void \*(?:\w+_)?ctx$")
+# What is no parameter of its own: the context of a callback, a line of a file.
+SECOND_HALF = re.compile(r"void \*(?:\w+_)?ctx$|int line$")
 CONTROL = re.compile(r"\b(?:if|for|while|switch|[A-Z][A-Z_]+)\s*$")
 
 
 def parameter_count(function):
-    """Parameters, a callback and its context counted as one."""
-    contexts = [p for p in function.parameters[1:] if CONTEXT.search(p)]
-    return len(function.parameters) - len(contexts)
+    """Parameters, halves of one thing counted as one."""
+    halves = [p for p in function.parameters[1:] if SECOND_HALF.search(p)]
+    return len(function.parameters) - len(halves)
 
 
 def opens_block(body, at):
