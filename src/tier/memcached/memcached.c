@@ -5,6 +5,10 @@
  * takes a handle of its own for as long as it lasts. A handle that saw an
  * error is never used again. Wall clock time decides how long an entry lives,
  * here alone in the library: memcached tells nobody what is left.
+ *
+ * Values from the server are not believed, but the server itself must be
+ * trusted: libmemcached (1.1.4) copies a key of any length that an answer
+ * claims to have over a buffer of 251 bytes, in reads and writes alike.
  */
 #include <stdatomic.h>
 #include <stdlib.h>
