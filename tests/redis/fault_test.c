@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -257,6 +259,99 @@ static void a_late_reply_is_not_given_to_the_next_caller(void **state)
     end(&pair);
 }
 
+/* -- who drives ----------------------------------------------------------- */
+
+/* Answers the first caller only after the second has been heard. */
+static void answer_both_at_last(fake_server *server, void *ctx)
+{
+    if (!fake_greet(server) || !fake_expect(server, "GET first"))
+        return;
+    sem_post(ctx);
+    if (fake_expect(server, "GET second"))
+        fake_send(server, "$5\r\nfirst\r\n$6\r\nsecond\r\n");
+    fake_silence(server);
+}
+
+typedef struct caller {
+    pthread_t thread;
+    mtci_redis_client *client;
+    char text[TEXT_SIZE];
+} caller;
+
+static void *ask_first(void *ctx)
+{
+    caller *caller = ctx;
+    redis_rig_ask(caller->client, MTCI_REPLY_BULK, "GET first", caller->text,
+                  sizeof caller->text);
+    return NULL;
+}
+
+static void a_driver_that_sleeps_sends_what_others_submit(void **state)
+{
+    (void)state;
+    sem_t is_heard;
+    assert_int_equal(sem_init(&is_heard, 0, 0), 0);
+    pair pair = begin(answer_both_at_last, &is_heard);
+    caller caller = {.client = pair.client};
+    assert_int_equal(pthread_create(&caller.thread, NULL, ask_first, &caller),
+                     0);
+    sem_wait(&is_heard);
+    ask(&pair, MTCI_REPLY_BULK, "GET second", "second");
+    pthread_join(caller.thread, NULL);
+    assert_string_equal(caller.text, "first");
+    end(&pair);
+    sem_destroy(&is_heard);
+}
+
+/* -- both buffers full ---------------------------------------------------- */
+
+#define LARGE_SIZE  ((size_t)24 << 20)
+#define LARGE_COUNT 5
+
+/* Reads on only when its whole first reply was taken. */
+static void write_before_reading(fake_server *server, void *ctx)
+{
+    char header[32];
+    snprintf(header, sizeof header, "$%zu\r\n", LARGE_SIZE);
+    if (!fake_greet(server) || !fake_expect(server, "GET large") ||
+        !fake_send(server, header) ||
+        !fake_send_bytes(server, ctx, LARGE_SIZE) || !fake_send(server, "\r\n"))
+        return;
+    for (size_t i = 1; i < LARGE_COUNT; i++)
+        if (!fake_take(server, 1) || !fake_send(server, "+OK\r\n"))
+            return;
+    fake_silence(server);
+}
+
+static void reading_goes_on_while_the_peer_does_not_read(void **state)
+{
+    (void)state;
+    char *bytes = calloc(1, LARGE_SIZE);
+    assert_non_null(bytes);
+    pair pair = begin(write_before_reading, bytes);
+    outcome outcomes[LARGE_COUNT] = {0};
+    mtci_command_queue commands = {0};
+    for (size_t i = 0; i < LARGE_COUNT; i++) {
+        mtci_redis_command *command =
+            redis_rig_command(ANY, i == 0 ? "GET large" : "SET large");
+        if (i > 0)
+            mtci_resp_add(&command->bytes, mtc_bytes(bytes, LARGE_SIZE));
+        if (i > 0) /* three arguments, not two */
+            command->bytes.data[1] = '3';
+        command->ctx = &outcomes[i];
+        command->done = note;
+        command->deadline_ms = mtci_boot_ms() + 30000;
+        mtci_queue_push(&commands, command);
+    }
+    mtci_client_submit(pair.client, &commands);
+    mtci_awaited awaited = {all_done, outcomes};
+    mtci_client_drive(pair.client, &awaited, mtci_boot_ms() + 30000);
+    for (size_t i = 0; i < LARGE_COUNT; i++)
+        assert_true(outcomes[i].is_done && outcomes[i].status == MTC_OK);
+    end(&pair);
+    free(bytes);
+}
+
 /* -- sent again, or not --------------------------------------------------- */
 
 static void drop_the_first(fake_server *server, void *ctx)
@@ -361,6 +456,34 @@ static void a_command_whose_time_is_over_is_not_sent(void **state)
     mtci_awaited awaited = {all_done, outcomes};
     mtci_client_drive(pair.client, &awaited, mtci_boot_ms() + 5000);
     assert_int_equal(outcomes[0].status, MTC_E_TIMEOUT);
+    end(&pair);
+}
+
+static void answer_ping_and_pong(fake_server *server, void *ctx)
+{
+    (void)ctx;
+    if (fake_greet(server) && fake_expect(server, "PING") &&
+        fake_send(server, "+PONG\r\n") && fake_expect(server, "PING"))
+        fake_send(server, "+PONG\r\n");
+    fake_silence(server);
+}
+
+static void a_late_command_is_not_sent_on_a_good_connection_either(void **state)
+{
+    (void)state;
+    pair pair = begin(answer_ping_and_pong, NULL);
+    ask(&pair, MTCI_REPLY_STATUS, "PING", "+PONG");
+    outcome outcome = {0};
+    mtci_command_queue commands = {0};
+    mtci_redis_command *command = redis_rig_command(ANY, "SET k v");
+    command->ctx = &outcome;
+    command->done = note;
+    command->deadline_ms = mtci_boot_ms();
+    mtci_queue_push(&commands, command);
+    mtci_client_submit(pair.client, &commands);
+    mtci_client_drive(pair.client, NULL, 0);
+    assert_int_equal(outcome.status, MTC_E_TIMEOUT);
+    ask(&pair, MTCI_REPLY_STATUS, "PING", "+PONG");
     end(&pair);
 }
 
@@ -473,11 +596,15 @@ int main(void)
         cmocka_unit_test(garbage_ends_the_connection_and_is_no_value),
         cmocka_unit_test(a_reply_that_nobody_asked_for_goes_to_nobody),
         cmocka_unit_test(a_late_reply_is_not_given_to_the_next_caller),
+        cmocka_unit_test(a_driver_that_sleeps_sends_what_others_submit),
+        cmocka_unit_test(reading_goes_on_while_the_peer_does_not_read),
         cmocka_unit_test(a_read_is_sent_again_once),
         cmocka_unit_test(a_write_is_never_sent_again),
         cmocka_unit_test(a_new_connection_ends_the_former_one_at_the_server),
         cmocka_unit_test(a_silent_greeting_ends_at_the_connect_deadline),
         cmocka_unit_test(a_command_whose_time_is_over_is_not_sent),
+        cmocka_unit_test(
+            a_late_command_is_not_sent_on_a_good_connection_either),
         cmocka_unit_test(while_the_server_is_away_commands_fail_at_once),
         cmocka_unit_test(over_its_limit_a_queue_says_busy),
         cmocka_unit_test(an_abandoned_command_is_not_sent),
