@@ -117,8 +117,8 @@ sizes() {
 within_sizes() {
     plant src/planted.c <<<"$(function_of 70)
 void
-f(int a, int b, int c, const char *file, int line, void (*done)(void *ctx, int a),
-  void *done_ctx)
+f(int a, int b, int c, const char *file, int line,
+  void (*done)(void *ctx, int a), void *done_ctx)
 { if (1) { for (;;) { if (1) { int x[] = {1, 2}; } } } }"
     if ! "$root/scripts/check_sizes.py" "$tree"; then
         echo 'FAILED: check_sizes.py refuses what is just within the limits'
