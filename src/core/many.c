@@ -143,6 +143,8 @@ mtc_status mtc_cache_get_many_with(mtc_cache *cache, mtc_item *items,
         status = get_window(&first, items + at, size);
         for (size_t i = 0; status != MTC_OK && i < size; i++)
             items[at + i].status = status;
+        if (at == 0 && status != MTC_OK)
+            return status; /* nothing was got */
     }
     return sum_up(items, count);
 }

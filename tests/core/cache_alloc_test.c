@@ -344,6 +344,19 @@ static bool open_once(long n, bool goes_on)
     return has_failed;
 }
 
+static void a_bulk_get_that_cannot_begin_says_so(void **state)
+{
+    (void)state;
+    prepare();
+    mtct_alloc_arm(1, true);
+    mtc_status status = mtc_cache_get_many(rig.cache, items, 3);
+    mtct_alloc_disarm();
+    assert_int_equal(status, MTC_E_NO_MEMORY);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(items[i].status, MTC_E_NO_MEMORY);
+    mtct_rig_fini(&rig);
+}
+
 static void a_cache_that_cannot_open_leaves_nothing(void **state)
 {
     (void)state;
@@ -368,6 +381,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_failed_allocation_makes_a_wrong_value),
+        cmocka_unit_test(a_bulk_get_that_cannot_begin_says_so),
         cmocka_unit_test(a_cache_that_cannot_open_leaves_nothing),
         cmocka_unit_test(closing_needs_no_memory),
     };

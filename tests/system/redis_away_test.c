@@ -202,12 +202,16 @@ static _Atomic bool is_over;
 static _Atomic int64_t slowest_ms;
 static _Atomic uint64_t wrong, calls;
 
+/* Takes its time after reading, so that writes come in between. */
 static mtc_status load_truth(mtc_load *load, void *ctx)
 {
     const truth *source = ctx;
     char text[48];
+    uint64_t version = atomic_load(&source->version);
     snprintf(text, sizeof(text), "%s=%llu", source->key,
-             (unsigned long long)atomic_load(&source->version));
+             (unsigned long long)version);
+    if (version % 4 == 0)
+        nap_ms(1);
     return mtc_load_set_value(load, mtc_str(text));
 }
 
