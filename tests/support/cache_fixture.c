@@ -186,7 +186,9 @@ void mtct_check_get(mtc_cache *cache, const char *key, const char *value,
 {
     mtc_value got;
     mtc_status status = mtc_cache_get(cache, mtc_str(key), &got);
-    _assert_int_equal(status, value ? MTC_OK : MTC_MISS, file, line);
+    _assert_int_equal((LargestIntegralType)status,
+                      (LargestIntegralType)(value ? MTC_OK : MTC_MISS), file,
+                      line);
     if (value) {
         _assert_int_equal(got.size, strlen(value), file, line);
         _assert_memory_equal(got.data, value, got.size, file, line);

@@ -101,7 +101,8 @@ void mtct_check_all_got(const mtct_caller *callers, size_t count,
         if (callers[i].status != status)
             print_error("caller %zu of %zu got %s\n", i, count,
                         mtc_status_name(callers[i].status));
-        _assert_int_equal(callers[i].status, status, file, line);
+        _assert_int_equal((LargestIntegralType)callers[i].status,
+                          (LargestIntegralType)status, file, line);
         if (text)
             _assert_string_equal(callers[i].text, text, file, line);
     }
