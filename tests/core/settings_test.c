@@ -66,7 +66,8 @@ static void check_refusal(mtc_status status, const char *words, int line)
     char copy[256];
     char *rest = NULL;
     snprintf(copy, sizeof(copy), "%s", words);
-    _assert_int_equal(mtc_cache_open(&options, &error, &cache), status,
+    mtc_status opened = mtc_cache_open(&options, &error, &cache);
+    _assert_int_equal((LargestIntegralType)opened, (LargestIntegralType)status,
                       __FILE__, line);
     assert_null(cache);
     assert_int_equal(error.status, status);
