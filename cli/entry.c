@@ -21,7 +21,7 @@ tool_exit command_get(const args *args, char **words)
     mtc_slice key = mtc_str(words[0]);
     mtc_status status = mtc_cache_get(cache, key, &value);
     if (status < 0)
-        session_complain(cache, "get", status);
+        session_complain(cache, "get", mtc_status_text(status));
     tool_exit exit = value_output(args, cache, key, status, &value);
     mtc_value_free(&value);
     mtc_cache_close(&cache);
@@ -30,11 +30,18 @@ tool_exit command_get(const args *args, char **words)
 
 /* A tier that is away is told later by a process that lives; this one does
  * not, so that only a plain OK is done. */
+static const char *explain_write(mtc_status status)
+{
+    return status == MTC_PARTIAL   ? "not every tier holds it"
+           : status == MTC_PENDING ? "not every tier could be told"
+                                   : mtc_status_text(status);
+}
+
 static tool_exit report_write(const args *args, mtc_cache *cache,
                               const char *what, mtc_status status)
 {
     if (status != MTC_OK)
-        session_complain(cache, what, status);
+        session_complain(cache, what, explain_write(status));
     if (args->json) {
         json json = session_json(status);
         session_json_end(&json);

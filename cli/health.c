@@ -94,7 +94,7 @@ static tool_exit ask(const args *args, int64_t rounds, mtc_health *health)
     for (int64_t i = 0; i < rounds && status == MTC_OK; i++)
         status = mtc_cache_ping(cache, health);
     if (status != MTC_OK)
-        session_complain(cache, "ping", status);
+        session_complain(cache, "ping", mtc_status_text(status));
     mtc_cache_close(&cache);
     return status == MTC_OK ? TOOL_DONE : TOOL_FAILED;
 }

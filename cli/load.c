@@ -46,7 +46,7 @@ static mtc_status load_locked(const args *args, mtc_cache **cache,
     if (status == MTC_OK)
         session_warn_if_forgetful(*cache);
     else if (status < 0 && status != MTC_E_LOAD_FAILED)
-        session_complain(*cache, "load", status);
+        session_complain(*cache, "load", mtc_status_text(status));
     if (mtc_cache_close(cache) == MTC_PARTIAL)
         complain("warning: a tier was too slow to store the value");
     return status;

@@ -34,15 +34,18 @@ mtc_health session_health(mtc_cache *cache)
     return health;
 }
 
-void session_complain(mtc_cache *cache, const char *what, mtc_status status)
+void session_complain(mtc_cache *cache, const char *what, const char *text)
 {
     mtc_health health = session_health(cache);
-    complain("%s: %s", what, mtc_status_text(status));
     for (uint32_t i = 0; i < health.tier_count; i++) {
         const mtc_tier_health *tier = &health.tiers[i];
-        if (tier->last_error != MTC_OK && tier->last_error_text[0] != '\0')
-            complain("%s: %s", tier->scheme, tier->last_error_text);
+        if (tier->last_error == MTC_OK || tier->last_error_text[0] == '\0')
+            continue;
+        complain("%s: %s (%s: %s)", what, text, tier->scheme,
+                 tier->last_error_text);
+        return;
     }
+    complain("%s: %s", what, text);
 }
 
 void session_warn_if_forgetful(mtc_cache *cache)

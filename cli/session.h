@@ -14,9 +14,9 @@
  * (TOOL_FAILED). */
 tool_exit session_open(const args *args, mtc_cache **cache);
 
-/* Complains that a call ended with status: what was asked of whom, and what
- * the tiers that are not up had to say. */
-void session_complain(mtc_cache *cache, const char *what, mtc_status status);
+/* Complains of what was asked for in the words of text, and of the first tier
+ * that failed. */
+void session_complain(mtc_cache *cache, const char *what, const char *text);
 
 /* Warns that what is stored ends with this process, if that is so. */
 void session_warn_if_forgetful(mtc_cache *cache);

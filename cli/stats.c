@@ -109,7 +109,7 @@ tool_exit command_stats(const args *args, char **words)
     stats.struct_size = (uint32_t)sizeof stats;
     mtc_status status = mtc_cache_stats(cache, &stats);
     if (status != MTC_OK)
-        session_complain(cache, "stats", status);
+        session_complain(cache, "stats", mtc_status_text(status));
     else if (args->json)
         write_json(&stats);
     else

@@ -62,7 +62,7 @@ static tool_exit publish(const args *args, const char *key,
     if (status == MTC_OK)
         report_publish(args, id);
     else
-        session_complain(cache, "stream publish", status);
+        session_complain(cache, "stream publish", mtc_status_text(status));
     close_stream(&cache, &stream);
     return status == MTC_OK ? TOOL_DONE : TOOL_FAILED;
 }
@@ -190,7 +190,7 @@ tool_exit command_read(const args *args, char **words)
         status = mtc_stream_read_after(stream, &cursor, count, args->wait_ms,
                                        &batch);
     if (status < 0)
-        session_complain(cache, "stream read", status);
+        session_complain(cache, "stream read", mtc_status_text(status));
     else
         report_read(args, status, batch, is_newest_first);
     mtc_stream_batch_free(&batch);

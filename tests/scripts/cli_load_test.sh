@@ -66,7 +66,7 @@ same 'a tier that is away' loaded "$(cat out)"
 # A reader that goes ends the command as it would anywhere.
 ends 'SIGPIPE of the command' 0 "$mtc" load pipe -- \
     sh -c 'yes | head -n 1'
-same 'SIGPIPE of the command' y "$(cat out)"
+same 'SIGPIPE of the command' y "$(cat out err)"
 
 # Loads inside loads.
 ends 'another key inside' 0 "$mtc" load outer -- "$mtc" load inner -- echo deep

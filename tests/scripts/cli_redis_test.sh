@@ -52,7 +52,8 @@ same 'its id' "$first" "$(redis --csv XRANGE log - + | cut -d'"' -f2)"
 "$mtc" stream publish log product kettle price $'a\tb\nc\\d\x01' >out
 second=$(cat out)
 ends 'read' 0 "$mtc" stream read log
-same 'read' "$first"$'\tproduct\tteapot\tprice\t42\n'"$second"$'\tproduct\tkettle\tprice\ta\\tb\\nc\\\\d\\x01' "$(cat out)"
+printf '%s\t%s\n' "$first" $'product\tteapot\tprice\t42' "$second" \
+    $'product\tkettle\tprice\ta\\tb\\nc\\\\d\\x01' | diff - out || fail 'read'
 ends 'the newest' 0 "$mtc" stream read log --count 1
 same 'the newest' "$second" "$(cut -f1 out)"
 ends 'behind an id' 0 "$mtc" stream read log --after "$first"
