@@ -12,6 +12,9 @@ same 'set prints nothing' '' "$(cat out err)"
 ends 'get in another process' 0 "$mtc" get k
 printf v >wanted
 cmp -s wanted out || fail 'get writes exactly the bytes'
+script -qec "'$mtc' get k" /dev/null >out </dev/null
+same 'and a newline to a terminal' 'v' "$(tr -d '\r' <out)"
+same 'one' 1 "$(wc -l <out)"
 same 'the cache folder is private' 700 \
     "$(stat -c %a "$HOME/.cache/mtc" | tail -n 1)"
 ends 'remove' 0 "$mtc" remove k nothing
