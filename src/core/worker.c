@@ -28,7 +28,37 @@ static void run_batch(const mtci_workers *pool, mtci_op *const *ops,
         pool->tier->ops->submit(pool->tier, verb, requests, due);
 }
 
-/* Runs a list of operations in order, neighbours of one verb together. */
+/* Whether a write whose key falls into the same of many bits came before;
+ * notes it if this is one. */
+static bool follows_write(uint64_t *written, const mtci_op *op)
+{
+    uint64_t at = op->request.hash / MTCI_WORKERS % MTCI_WORKER_BITS;
+    uint64_t bit = UINT64_C(1) << at % 64;
+    bool follows = written[at / 64] & bit;
+    if (op->verb != MTC_VERB_READ)
+        written[at / 64] |= bit;
+    return follows;
+}
+
+/* Moves reads before the writes of other keys: a read then waits for no
+ * write that does not concern it, and the writes are neighbours. */
+static mtci_op *reads_first(mtci_op *op)
+{
+    uint64_t written[MTCI_WORKER_BITS / 64] = {0};
+    mtci_op *reads = NULL, *rest = NULL;
+    mtci_op **reads_end = &reads, **rest_end = &rest;
+    for (; op; op = op->next) {
+        bool stays = follows_write(written, op) || op->verb != MTC_VERB_READ;
+        mtci_op ***end = stays ? &rest_end : &reads_end;
+        **end = op;
+        *end = &op->next;
+    }
+    *rest_end = NULL;
+    *reads_end = rest;
+    return reads;
+}
+
+/* Runs a list of operations, neighbours of one verb together. */
 static void run_list(const mtci_workers *pool, mtci_op *op)
 {
     mtci_op *batch[MTCI_WORKER_BATCH];
@@ -73,7 +103,7 @@ static void *worker_main(void *arg)
     while (!is_stopping) {
         mtci_op *list = take(worker, wait_ms, &is_stopping);
         wait_ms = list ? MTCI_WORKER_TEND_MS : MTCI_WORKER_IDLE_MS;
-        run_list(pool, list);
+        run_list(pool, reads_first(list));
         int64_t now_ms = mtci_boot_ms();
         if (tends && now_ms - tended_ms >= MTCI_WORKER_TEND_MS) {
             ops->tend(pool->tier, mtci_clock_ms(&pool->clock));

@@ -2,8 +2,8 @@
  * Worker threads for a tier whose library blocks.
  *
  * Operations of one key always go to the same worker, in order. Each worker
- * has a bounded queue, takes what is there in one batch, and does the tier's
- * housekeeping in between. Threads block all signals.
+ * has a bounded queue, takes what is there in one go, reads before the writes
+ * of other keys, and does the tier's housekeeping in between. Threads block all signals.
  */
 #ifndef MTCI_CORE_WORKER_H
 #define MTCI_CORE_WORKER_H
@@ -16,6 +16,7 @@
 #define MTCI_WORKERS          4u
 #define MTCI_WORKER_QUEUE_MAX 4096u
 #define MTCI_WORKER_BATCH     64u
+#define MTCI_WORKER_BITS      1024u /* tell keys that are written from others */
 #define MTCI_WORKER_TEND_MS   100
 #define MTCI_WORKER_IDLE_MS   1000
 

@@ -114,6 +114,27 @@ static void writes_of_a_key_keep_their_order_in_the_queue(void **state)
     }
 }
 
+static void a_read_waits_for_writes_of_its_own_key_alone(void **state)
+{
+    (void)state;
+    mtci_lane *lane;
+    mtct_rig_open(&rig);
+    lane = &rig.cache->lanes[1];
+    hold_workers();
+    mtct_mood_hold(&rig.moods[0], MTC_VERB_STORE, true);
+    mtci_lane_leave(lane, submit(MTC_VERB_STORE, "a", 0, "new"));
+    mtci_op *same = submit(MTC_VERB_READ, "a", 0, NULL);
+    mtci_op *other = submit(MTC_VERB_READ, "b", MTCI_WORKERS, NULL);
+    mtct_mood_hold(&rig.moods[0], MTC_VERB_READ, false);
+    assert_int_equal(mtci_lane_wait(lane, other, MTC_NO_END), MTC_MISS);
+    assert_false(mtc_request_is_complete(&same->request));
+    mtct_mood_hold(&rig.moods[0], MTC_VERB_STORE, false);
+    assert_int_equal(mtci_lane_wait(lane, same, MTC_NO_END), MTC_OK);
+    assert_memory_equal(same->request.value.data, "new", 3);
+    mtci_op_release(same);
+    mtci_op_release(other);
+}
+
 /* What waits longer than its deadline is not begun. */
 static void what_is_late_in_the_queue_is_not_sent(void **state)
 {
@@ -165,6 +186,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_full_queue_answers_busy),
         TEST(writes_of_a_key_keep_their_order_in_the_queue),
+        TEST(a_read_waits_for_writes_of_its_own_key_alone),
         TEST(what_is_late_in_the_queue_is_not_sent),
         TEST(a_worker_tends_a_tier_that_blocks),
         TEST(the_keeper_tends_a_tier_that_does_not),
