@@ -158,6 +158,16 @@ void mtct_followers_await(mtc_cache *cache, uint64_t count)
     fail_msg("%llu callers do not follow", (unsigned long long)count);
 }
 
+void mtct_flights_await(mtc_cache *cache, uint64_t count)
+{
+    for (int i = 0; i < WAIT_MS_MAX; i++) {
+        if (stats_of(cache).in_flight == count)
+            return;
+        nap();
+    }
+    fail_msg("there are not %llu flights", (unsigned long long)count);
+}
+
 static bool is_quiet(mtc_cache *cache)
 {
     mtc_stats stats = stats_of(cache);

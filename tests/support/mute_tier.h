@@ -1,0 +1,29 @@
+/*
+ * A tier that does not answer: it keeps the requests of some verbs until the
+ * test answers them or the cache closes it. It holds no entries.
+ */
+#ifndef MTCT_MUTE_TIER_H
+#define MTCT_MUTE_TIER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "mtc/tier.h"
+
+/* The bit of a verb among those that are kept. */
+#define MTCT_MUTE(verb) (1u << (verb))
+
+typedef struct mtct_mute {
+    mtc_tier tier;
+    unsigned kept_verbs;
+    pthread_mutex_t mutex;      /* guards kept */
+    mtc_request *kept;          /* through link, the youngest first */
+    _Atomic uint64_t counts[4]; /* of requests, by verb */
+} mtct_mute;
+
+mtct_mute *mtct_mute_new(unsigned kept_verbs);
+
+/* Answers all that is kept. */
+void mtct_mute_answer(mtct_mute *mute, mtc_status status);
+
+#endif
