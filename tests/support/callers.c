@@ -17,13 +17,14 @@
 #include "mtc/stats.h"
 
 #define STACK_BYTES  ((size_t)256 * 1024)
-#define WAIT_MS_MAX  10000
+#define NAP_MS       5
+#define NAPS_MAX     2000
 #define STOP_WAIT_MS 100
 
 static void nap(void)
 {
-    struct timespec one_ms = {0, 1000000};
-    nanosleep(&one_ms, NULL);
+    struct timespec time = {0, NAP_MS * 1000000};
+    nanosleep(&time, NULL);
 }
 
 /* -- callers ------------------------------------------------------------ */
@@ -119,7 +120,7 @@ void mtct_stop_here(mtct_stop *stop)
 
 void mtct_stop_await(mtct_stop *stop, uint32_t count)
 {
-    for (int i = 0; i < WAIT_MS_MAX; i++) {
+    for (int i = 0; i < NAPS_MAX; i++) {
         if (atomic_load(&stop->arrived) >= count)
             return;
         nap();
@@ -150,7 +151,7 @@ static mtc_stats stats_of(mtc_cache *cache)
 
 void mtct_followers_await(mtc_cache *cache, uint64_t count)
 {
-    for (int i = 0; i < WAIT_MS_MAX; i++) {
+    for (int i = 0; i < NAPS_MAX; i++) {
         if (stats_of(cache).followers >= count)
             return;
         nap();
@@ -160,7 +161,7 @@ void mtct_followers_await(mtc_cache *cache, uint64_t count)
 
 void mtct_flights_await(mtc_cache *cache, uint64_t count)
 {
-    for (int i = 0; i < WAIT_MS_MAX; i++) {
+    for (int i = 0; i < NAPS_MAX; i++) {
         if (stats_of(cache).in_flight == count)
             return;
         nap();
@@ -180,7 +181,7 @@ static bool is_quiet(mtc_cache *cache)
 
 void mtct_quiet_await(mtc_cache *cache)
 {
-    for (int i = 0; i < WAIT_MS_MAX; i++) {
+    for (int i = 0; i < NAPS_MAX; i++) {
         if (is_quiet(cache))
             return;
         nap();
