@@ -318,6 +318,18 @@ static void entries_that_are_asked_for_stay(void **state)
     tier->ops->close(tier);
 }
 
+static void a_small_tier_keeps_the_newest_entries(void **state)
+{
+    (void)state;
+    char text[16];
+    mtc_tier *tier = open_tier("memory?entries=10");
+    for (unsigned i = 0; i < 200; i++)
+        store(tier, key_text(i, text), mtc_str("v"), 0, 60000);
+    for (unsigned i = 190; i < 200; i++)
+        assert_int_equal(look(tier, key_text(i, text), 0), MTC_OK);
+    tier->ops->close(tier);
+}
+
 static void info_tells_tier_age_and_what_is_left(void **state)
 {
     (void)state;
@@ -546,6 +558,7 @@ int main(void)
         cmocka_unit_test(evictions_are_counted_by_cause),
         cmocka_unit_test(entries_limit_is_never_passed_and_is_reached),
         cmocka_unit_test(entries_that_are_asked_for_stay),
+        cmocka_unit_test(a_small_tier_keeps_the_newest_entries),
         cmocka_unit_test(info_tells_tier_age_and_what_is_left),
         cmocka_unit_test(a_negative_entry_is_found_as_absent),
         cmocka_unit_test(wrong_options_are_refused),

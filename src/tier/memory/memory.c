@@ -16,8 +16,10 @@
 #include "tier/memory/shard.h"
 
 /* One shard for so many bytes of budget, so that small budgets are not spent
- * on tables. */
+ * on tables, and for so many entries, so that each shard has some to choose
+ * a victim from. */
 #define SHARD_BUDGET_BYTES 1048576u
+#define SHARD_ENTRIES      256u
 #define SHARD_COUNT_MAX    64u
 /* Chains looked at by one call of tend, over all shards. */
 #define TEND_BUCKETS 8192u
@@ -274,11 +276,12 @@ static const mtc_tier_ops memory_ops = {
     .close = memory_close,
 };
 
-static size_t shard_count_for(int64_t size)
+static size_t shard_count_for(uint64_t size, uint64_t entries_max)
 {
     size_t count = 1;
     while (count < SHARD_COUNT_MAX &&
-           (uint64_t)size / (count * 2) >= SHARD_BUDGET_BYTES)
+           size / (count * 2) >= SHARD_BUDGET_BYTES &&
+           entries_max / (count * 2) >= SHARD_ENTRIES)
         count *= 2;
     return count;
 }
@@ -288,7 +291,7 @@ static mtc_status build(memory_tier *memory, const memory_options *options)
 {
     uint64_t entries_max =
         options->entries > 0 ? (uint64_t)options->entries : UINT64_MAX;
-    size_t count = shard_count_for(options->size);
+    size_t count = shard_count_for((uint64_t)options->size, entries_max);
     memory->base.ops = &memory_ops;
     memory->book = mtci_book_new((uint64_t)options->size, entries_max);
     memory->shards =
