@@ -37,6 +37,14 @@ static void gate_free(_Atomic uint32_t *gate)
 
 /* -- users -------------------------------------------------------------- */
 
+/* What is left of the grace time for a worker to end. One that is not stuck
+ * needs next to nothing of it. */
+static int64_t stop_ms(const mtc_cache *cache)
+{
+    int64_t left_ms = cache->close_by_ms - mtci_boot_ms();
+    return left_ms > MTCI_STOP_MS ? left_ms : MTCI_STOP_MS;
+}
+
 /* Stops every thread. False: a worker is stuck inside its tier, and the
  * memory is left to it. */
 static bool stop_threads(mtc_cache *cache)
@@ -44,7 +52,7 @@ static bool stop_threads(mtc_cache *cache)
     bool all = true;
     mtci_keeper_stop(&cache->keeper);
     for (size_t i = 0; i < cache->lane_count; i++)
-        all &= mtci_lane_stop(&cache->lanes[i], cache->grace_ms);
+        all &= mtci_lane_stop(&cache->lanes[i], stop_ms(cache));
     return all;
 }
 
@@ -244,10 +252,10 @@ static bool is_quiet(mtc_cache *cache)
 /* Lets stores under way arrive, and callers leave. */
 static bool settle(mtc_cache *cache)
 {
-    int64_t until_ms = mtci_boot_ms() + cache->grace_ms;
+    cache->close_by_ms = mtci_boot_ms() + cache->grace_ms;
     mtci_keeper_wake(&cache->keeper);
     while (!is_quiet(cache)) {
-        if (mtci_boot_ms() >= until_ms)
+        if (mtci_boot_ms() >= cache->close_by_ms)
             return false;
         struct timespec nap = {0, 1000000};
         nanosleep(&nap, NULL);

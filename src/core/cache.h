@@ -16,6 +16,7 @@
 #include "mtc/cache.h"
 
 #define MTCI_GRACE_MS       2000
+#define MTCI_STOP_MS        500 /* for a worker, once the grace time is over */
 #define MTCI_VALUE_SIZE_MAX ((size_t)64 << 20)
 #define MTCI_VALUE_SIZE_TOP ((size_t)512 << 20)
 
@@ -34,6 +35,7 @@ struct mtc_cache {
     size_t front_count; /* leading lanes that answer at once */
     size_t value_size_max;
     int64_t grace_ms;
+    int64_t close_by_ms; /* boot time; the closing thread's */
     mtc_strategy strategy;
     char note[160];
     mtci_log log;
