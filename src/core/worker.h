@@ -3,7 +3,8 @@
  *
  * Operations of one key always go to the same worker, in order. Each worker
  * has a bounded queue, takes what is there in one go, reads before the writes
- * of other keys, and does the tier's housekeeping in between. Threads block all signals.
+ * of other keys, and does the tier's housekeeping in between. Threads block
+ * all signals.
  */
 #ifndef MTCI_CORE_WORKER_H
 #define MTCI_CORE_WORKER_H
