@@ -45,15 +45,19 @@ static int64_t stop_ms(const mtc_cache *cache)
     return left_ms > MTCI_STOP_MS ? left_ms : MTCI_STOP_MS;
 }
 
-/* Stops every thread. False: a worker is stuck inside its tier, and the
- * memory is left to it. */
-static bool stop_threads(mtc_cache *cache)
+/* Gives one count back; true for the last one. */
+static bool is_last(mtc_cache *cache)
 {
-    bool all = true;
+    return atomic_fetch_sub_explicit(&cache->users, 1, memory_order_acq_rel) ==
+           1;
+}
+
+/* Stops every thread; one that is stuck inside its tier holds the cache. */
+static void stop_threads(mtc_cache *cache)
+{
     mtci_keeper_stop(&cache->keeper);
     for (size_t i = 0; i < cache->lane_count; i++)
-        all &= mtci_lane_stop(&cache->lanes[i], stop_ms(cache));
-    return all;
+        mtci_lane_stop(&cache->lanes[i], stop_ms(cache));
 }
 
 static void memory_free(mtc_cache *cache)
@@ -67,20 +71,27 @@ static void memory_free(mtc_cache *cache)
     free(cache);
 }
 
-/* The last one out: nobody can reach the cache any more. */
+/* The last one out: nobody can reach the cache any more, but for a worker
+ * that is stuck. That one comes here again. */
 static void cache_free(mtc_cache *cache)
 {
-    if (!stop_threads(cache))
+    atomic_store_explicit(&cache->users, 1, memory_order_relaxed);
+    stop_threads(cache);
+    if (!is_last(cache))
         return;
     for (size_t i = 0; i < cache->lane_count; i++)
         cache->lanes[i].ops->close(cache->lanes[i].tier);
     memory_free(cache);
 }
 
-/* A cache that did not open: its tiers are somebody else's. */
+/* A cache that did not open: its tiers are somebody else's, and no worker has
+ * been in one yet. */
 static void cache_abandon(mtc_cache *cache)
 {
-    if (stop_threads(cache))
+    atomic_store_explicit(&cache->users, 1, memory_order_relaxed);
+    stop_threads(cache);
+    cache->lane_count = 0;
+    if (is_last(cache))
         memory_free(cache);
 }
 
@@ -91,7 +102,7 @@ void mtci_cache_enter(mtc_cache *cache)
 
 void mtci_cache_leave(mtc_cache *cache)
 {
-    if (atomic_fetch_sub_explicit(&cache->users, 1, memory_order_acq_rel) == 1)
+    if (is_last(cache))
         cache_free(cache);
 }
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "base/sync.h"
-#include "core/keeper.h"
+#include "core/cache.h"
 #include "mtc/strategy.h"
 
 #define SUBMIT_CHUNK 64u
@@ -247,22 +247,34 @@ static bool try_leave(mtci_op *op)
     return false;
 }
 
-/* Late or not, what has come is taken in once: the time may have gone into
- * waiting for another tier. */
-static bool await(mtci_lane *lane, mtci_op *op, int64_t until_ms)
+/* Whoever only reads stops waiting when the cache closes. */
+static bool is_let_go(const mtci_lane *lane, const mtci_op *op)
+{
+    return (op->verb == MTC_VERB_READ || op->is_probe) &&
+           mtci_cache_gate(lane->keeper->cache) != MTC_OK;
+}
+
+/* MTC_OK: the operation is done. Late or not, what has come is taken in once:
+ * the time may have gone into waiting for another tier. */
+static mtc_status await(mtci_lane *lane, mtci_op *op, int64_t until_ms)
 {
     bool has_driven = !lane->ops->drive;
     while (!is_done(op)) {
         int64_t now_ms = mtci_clock_ms(&lane->clock);
         if (now_ms >= until_ms && has_driven)
-            return false;
+            return MTC_E_TIMEOUT;
+        if (is_let_go(lane, op))
+            return MTC_E_CLOSED;
         has_driven = true;
+        int64_t look_ms = now_ms + MTCI_LANE_LOOK_MS;
+        if (look_ms > until_ms)
+            look_ms = until_ms;
         if (lane->ops->drive && !mtc_request_is_complete(&op->request))
-            lane->ops->drive(lane->tier, &op->request, until_ms);
+            lane->ops->drive(lane->tier, &op->request, look_ms);
         else
-            sleep_on(op, until_ms - now_ms);
+            sleep_on(op, look_ms - now_ms);
     }
-    return true;
+    return MTC_OK;
 }
 
 /* The tier had its whole deadline and did not answer. */
@@ -276,15 +288,14 @@ static void note_timeout(mtci_lane *lane)
 mtc_status mtci_lane_wait(mtci_lane *lane, mtci_op *op, int64_t until_ms)
 {
     int64_t due_ms = op->request.deadline_ms;
-    if (is_done(op) || await(lane, op, until_ms < due_ms ? until_ms : due_ms))
-        return op->request.status;
-    if (!try_leave(op))
+    mtc_status why = await(lane, op, until_ms < due_ms ? until_ms : due_ms);
+    if (why == MTC_OK || !try_leave(op))
         return op->request.status;
     if (lane->ops->abandon)
         lane->ops->abandon(lane->tier, &op->request);
-    if (until_ms >= due_ms)
+    if (why == MTC_E_TIMEOUT && until_ms >= due_ms)
         note_timeout(lane);
-    return MTC_E_TIMEOUT;
+    return why;
 }
 
 /* Notes a debt before leaving, so that a late answer can pay it. */
@@ -302,7 +313,7 @@ static mtc_status owe(mtci_lane *lane, mtci_op *op)
 mtc_status mtci_lane_settle(mtci_lane *lane, mtci_op *op, int64_t until_ms)
 {
     int64_t due_ms = op->request.deadline_ms;
-    if (is_done(op) || await(lane, op, until_ms < due_ms ? until_ms : due_ms)) {
+    if (await(lane, op, until_ms < due_ms ? until_ms : due_ms) == MTC_OK) {
         mtc_status status = op->request.status;
         return is_acknowledged(status) ? status : owe(lane, op);
     }
@@ -358,11 +369,20 @@ mtc_status mtci_lane_start(mtci_lane *lane)
     return lane->workers ? MTC_OK : MTC_E_NO_MEMORY;
 }
 
-bool mtci_lane_stop(mtci_lane *lane, int64_t wait_ms)
+/* The last worker has come out of the tier. */
+static void let_cache_go(void *ctx)
 {
-    bool all = mtci_workers_stop(lane->workers, wait_ms);
+    mtci_cache_leave(ctx);
+}
+
+void mtci_lane_stop(mtci_lane *lane, int64_t wait_ms)
+{
+    mtc_cache *cache = lane->keeper->cache;
+    mtci_workers *workers = lane->workers;
     lane->workers = NULL;
-    return all;
+    mtci_cache_enter(cache);
+    if (mtci_workers_stop(workers, wait_ms, let_cache_go, cache))
+        mtci_cache_leave(cache);
 }
 
 void mtci_lane_fini(mtci_lane *lane)

@@ -15,6 +15,7 @@
 #include "core/op.h"
 #include "core/worker.h"
 
+#define MTCI_LANE_LOOK_MS       100 /* how soon a reader sees a close */
 #define MTCI_LANE_SAMPLES       100u
 #define MTCI_DEADLINE_MS        250
 #define MTCI_PREFIX_SIZE_MAX    255u
@@ -58,9 +59,9 @@ void mtci_lane_init(mtci_lane *lane, const mtc_tier_config *config,
 /* Starts the workers of a tier that blocks, once it has joined the cache. */
 mtc_status mtci_lane_start(mtci_lane *lane);
 
-/* Stops them; false when one would not end within wait_ms, and the tier and
- * the lane are left to it. */
-bool mtci_lane_stop(mtci_lane *lane, int64_t wait_ms);
+/* Stops them. Those that do not end within wait_ms hold the cache until they
+ * do. */
+void mtci_lane_stop(mtci_lane *lane, int64_t wait_ms);
 
 /* After stop; the tier itself is closed by the cache that owns it. */
 void mtci_lane_fini(mtci_lane *lane);
@@ -85,7 +86,7 @@ void mtci_lane_submit(mtci_lane *lane, mtci_op *const *ops, size_t count);
 
 /* Waits until the operation is complete, at most until its deadline and
  * until_ms, and tells how it ended. A caller that leaves before the answer
- * gets MTC_E_TIMEOUT. */
+ * gets MTC_E_TIMEOUT, or MTC_E_CLOSED because the cache closes. */
 mtc_status mtci_lane_wait(mtci_lane *lane, mtci_op *op, int64_t until_ms);
 
 /* The same for a set, remove or expire: what the tier did not acknowledge

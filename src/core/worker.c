@@ -91,6 +91,38 @@ static mtci_op *take(mtci_worker *worker, int64_t wait_ms, bool *is_stopping)
     return list;
 }
 
+static void pool_free(mtci_workers *pool)
+{
+    for (unsigned i = 0; i < MTCI_WORKERS; i++) {
+        mtci_worker *worker = &pool->workers[i];
+        if (!worker->pool)
+            continue;
+        pthread_mutex_destroy(&worker->mutex);
+        pthread_cond_destroy(&worker->wake);
+        pthread_cond_destroy(&worker->ended);
+    }
+    free(pool);
+}
+
+/* True for the last one. */
+static bool pool_leave(mtci_workers *pool)
+{
+    return atomic_fetch_sub_explicit(&pool->users, 1, memory_order_acq_rel) ==
+           1;
+}
+
+/* A thread ends. The last one cleans up if nobody waited for it. */
+static void end_late(mtci_workers *pool)
+{
+    if (!pool_leave(pool))
+        return;
+    void (*ended)(void *ctx) = pool->ended;
+    void *ctx = pool->ended_ctx;
+    pool_free(pool);
+    if (ended)
+        ended(ctx);
+}
+
 static void *worker_main(void *arg)
 {
     mtci_worker *worker = arg;
@@ -114,16 +146,21 @@ static void *worker_main(void *arg)
     worker->has_ended = true;
     pthread_cond_signal(&worker->ended);
     pthread_mutex_unlock(&worker->mutex);
+    end_late(pool);
     return NULL;
 }
 
-static bool worker_start(mtci_worker *worker)
+static bool worker_start(mtci_workers *pool, mtci_worker *worker)
 {
+    worker->pool = pool;
     pthread_mutex_init(&worker->mutex, NULL);
     mtci_cond_init(&worker->wake);
     mtci_cond_init(&worker->ended);
     worker->last = &worker->first;
+    atomic_fetch_add_explicit(&pool->users, 1, memory_order_relaxed);
     worker->is_started = mtci_spawn(&worker->thread, worker_main, worker);
+    if (!worker->is_started)
+        pool_leave(pool);
     return worker->is_started;
 }
 
@@ -134,11 +171,11 @@ mtci_workers *mtci_workers_start(mtc_tier *tier, mtci_clock clock)
         return NULL;
     workers->tier = tier;
     workers->clock = clock;
+    atomic_init(&workers->users, 1);
     for (unsigned i = 0; i < MTCI_WORKERS; i++) {
-        workers->workers[i].pool = workers;
-        if (worker_start(&workers->workers[i]))
+        if (worker_start(workers, &workers->workers[i]))
             continue;
-        mtci_workers_stop(workers, MTCI_WORKER_IDLE_MS);
+        mtci_workers_stop(workers, MTCI_WORKER_IDLE_MS, NULL, NULL);
         return NULL;
     }
     return workers;
@@ -170,11 +207,11 @@ static void worker_ask_to_stop(mtci_worker *worker)
     pthread_mutex_unlock(&worker->mutex);
 }
 
-/* Whether the worker has ended by then; if so, it is joined. */
-static bool worker_join(mtci_worker *worker, const struct timespec *until)
+/* Joins the worker if it has ended by then. */
+static void worker_join(mtci_worker *worker, const struct timespec *until)
 {
     if (!worker->is_started)
-        return true;
+        return;
     int late = 0;
     pthread_mutex_lock(&worker->mutex);
     while (!worker->has_ended && !late)
@@ -185,29 +222,22 @@ static bool worker_join(mtci_worker *worker, const struct timespec *until)
         pthread_join(worker->thread, NULL);
     else
         pthread_detach(worker->thread);
-    return has_ended;
 }
 
-bool mtci_workers_stop(mtci_workers *workers, int64_t wait_ms)
+bool mtci_workers_stop(mtci_workers *workers, int64_t wait_ms,
+                       void (*ended)(void *ctx), void *ctx)
 {
     if (!workers)
         return true;
-    bool all = true;
     struct timespec until = mtci_after_ms(wait_ms);
+    workers->ended = ended;
+    workers->ended_ctx = ctx;
     for (unsigned i = 0; i < MTCI_WORKERS; i++)
         worker_ask_to_stop(&workers->workers[i]);
     for (unsigned i = 0; i < MTCI_WORKERS; i++)
-        all &= worker_join(&workers->workers[i], &until);
-    if (!all)
+        worker_join(&workers->workers[i], &until);
+    if (!pool_leave(workers))
         return false;
-    for (unsigned i = 0; i < MTCI_WORKERS; i++) {
-        mtci_worker *worker = &workers->workers[i];
-        if (!worker->is_started)
-            continue;
-        pthread_mutex_destroy(&worker->mutex);
-        pthread_cond_destroy(&worker->wake);
-        pthread_cond_destroy(&worker->ended);
-    }
-    free(workers);
+    pool_free(workers);
     return true;
 }

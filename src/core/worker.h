@@ -40,6 +40,9 @@ typedef struct mtci_worker {
 typedef struct mtci_workers {
     mtc_tier *tier;
     mtci_clock clock;
+    _Atomic unsigned users;   /* threads, and whoever has not stopped them */
+    void (*ended)(void *ctx); /* called by the last thread if it was late */
+    void *ended_ctx;
     mtci_worker workers[MTCI_WORKERS];
 } mtci_workers;
 
@@ -50,7 +53,9 @@ mtci_workers *mtci_workers_start(mtc_tier *tier, mtci_clock clock);
 bool mtci_workers_submit(mtci_workers *workers, mtci_op *op);
 
 /* Runs what is queued, then ends the threads and frees. False: a worker was
- * still inside the tier after wait_ms; it and the tier are left alone. */
-bool mtci_workers_stop(mtci_workers *workers, int64_t wait_ms);
+ * still inside the tier after wait_ms; it frees when it comes out, and then
+ * calls ended unless it is NULL. */
+bool mtci_workers_stop(mtci_workers *workers, int64_t wait_ms,
+                       void (*ended)(void *ctx), void *ctx);
 
 #endif

@@ -14,13 +14,11 @@
 #include "support/cache_fixture.h"
 #include "support/callers.h"
 
-#define CROWD 1000
-
 static mtct_cache fixture;
 static mtct_stop at_loader; /* loaders stop here */
 static mtct_stop at_read;   /* reads of the tier below, where a test says so */
 static _Atomic uint64_t loads;
-static mtct_caller callers[CROWD];
+static mtct_caller callers[MTCT_CROWD];
 
 static int setup(void **state)
 {
@@ -88,16 +86,16 @@ static mtct_caller getting(void)
 static void a_thousand_callers_of_a_missing_key_make_one_load(void **state)
 {
     (void)state;
-    mtct_callers_start(callers, CROWD, loading());
-    mtct_followers_await(fixture.cache, CROWD - 1);
+    mtct_callers_start(callers, MTCT_CROWD, loading());
+    mtct_followers_await(fixture.cache, MTCT_CROWD - 1);
     mtct_stop_open(&at_loader);
-    mtct_callers_join(callers, CROWD);
-    mtct_assert_all_got(callers, CROWD, MTC_OK, "loaded");
+    mtct_callers_join(callers, MTCT_CROWD);
+    mtct_assert_all_got(callers, MTCT_CROWD, MTC_OK, "loaded");
     assert_int_equal(loads, 1);
     assert_int_equal(fixture.below->reads, 1);
     mtc_stats after = stats();
-    assert_int_equal(after.requests, CROWD);
-    assert_int_equal(after.misses, CROWD);
+    assert_int_equal(after.requests, MTCT_CROWD);
+    assert_int_equal(after.misses, MTCT_CROWD);
     assert_int_equal(after.in_flight, 0);
 }
 

@@ -103,6 +103,8 @@ static void script_close(mtc_tier *tier)
     for (size_t i = 0; i < script->count; i++)
         mtc_value_free(&script->entries[i].value);
     pthread_mutex_destroy(&script->mutex);
+    if (script->closes)
+        atomic_fetch_add(script->closes, 1);
     free(script);
 }
 

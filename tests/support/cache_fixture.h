@@ -50,7 +50,7 @@ struct mtct_script {
     _Atomic uint64_t reads;
     _Atomic uint64_t stores;
     _Atomic uint64_t removes;
-    _Atomic bool is_closed;
+    _Atomic uint64_t *closes; /* optional: counts up when it is closed */
 };
 
 mtct_script *mtct_script_new(void);

@@ -18,6 +18,13 @@
 extern "C" {
 #endif
 
+/* How many a crowd is: the thread sanitizer takes milliseconds for each. */
+#ifdef __SANITIZE_THREAD__
+#define MTCT_CROWD 200
+#else
+#define MTCT_CROWD 1000
+#endif
+
 /* What a caller's status is until its call has returned. */
 #define MTCT_NOT_YET ((mtc_status)99)
 
