@@ -26,7 +26,8 @@ typedef struct mtc_load mtc_load;
  * returns MTC_OK; or returns MTC_MISS: the source has nothing (not cached);
  * or a negative status: the load failed, and everyone who waits gets that
  * status; or MTC_PENDING: the answer comes later, from any thread, through
- * exactly one call of mtc_load_answer or mtc_load_drop.
+ * exactly one call of mtc_load_answer or mtc_load_drop. A loader that has
+ * handed its load to another thread returns MTC_PENDING and ends no other way.
  */
 typedef mtc_status (*mtc_loader)(mtc_load *load, void *ctx);
 

@@ -92,12 +92,14 @@ static void vanish(vanish_guard *guard)
     mtci_ask *ask = guard->ask;
     mtci_flight *flight = ask->flight;
     mtc_cache *cache = ask->cache;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     mtci_thread_unlead(&guard->leading);
     load_pass(cache, flight);
     mtci_count_request(&cache->counters, MTC_E_CANCELLED, MTCI_OUTCOME_ERROR);
     load_end(cache, flight);
     mtci_flight_release(flight);
     mtci_cache_leave(cache);
+    pthread_setcancelstate(ask->cancel_state, NULL);
 }
 
 static mtc_status call_loader(mtci_ask *ask)

@@ -106,6 +106,8 @@ void mtci_value_describe(const mtc_value *value, int tier,
     if (value->ops != &block_ops)
         return;
     block *owner = value->owner;
+    if (atomic_load_explicit(&owner->refs, memory_order_acquire) > 1)
+        return;
     owner->tier = tier;
     owner->facts = *facts;
     owner->facts.etag = etag_within(owner, facts->etag);

@@ -13,7 +13,7 @@
 
 /* Notes what is known of a value that nobody else holds yet: the tier that
  * answered (-1: none), its facts as of sent_ms. Values that are no blocks
- * know themselves and are left alone. */
+ * know themselves and are left alone, and so are those that others hold. */
 void mtci_value_describe(const mtc_value *value, int tier,
                          const mtc_facts *facts, int64_t sent_ms);
 

@@ -92,6 +92,35 @@ static void a_loader_may_ask_another_cache_for_the_same_key(void **state)
     assert_string_equal(caller.text, "through");
 }
 
+static mtc_status take_value(mtc_load *load, void *ctx)
+{
+    mtc_value value;
+    mtc_status status = mtc_value_share(ctx, &value);
+    if (status == MTC_OK)
+        status = mtc_load_take_value(load, &value);
+    mtc_value_free(&value);
+    return status;
+}
+
+/* Whoever holds the value already may be looking at its facts. */
+static void a_value_taken_from_another_cache_keeps_its_facts(void **state)
+{
+    (void)state;
+    mtc_value_info info = MTC_VALUE_INFO_INIT;
+    mtc_value held;
+    mtct_script_put(other.below, "a", "value", MTC_TTL_MS_MAX);
+    assert_int_equal(mtc_cache_get(other.cache, mtc_str("a"), &held), MTC_OK);
+    mtct_caller caller = call(&fixture, "a", NULL);
+    caller.loader = take_value;
+    caller.ctx = &held;
+    mtct_caller_run(&caller);
+    assert_string_equal(caller.text, "value");
+    mtct_assert_get(fixture.cache, "a", "value");
+    assert_int_equal(mtc_value_info_get(&held, &info), MTC_OK);
+    assert_int_equal(info.tier, 1);
+    mtc_value_free(&held);
+}
+
 static void a_loader_that_loads_its_own_key_is_refused(void **state)
 {
     (void)state;
@@ -228,6 +257,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_loader_may_load_other_keys),
         TEST(a_loader_may_ask_another_cache_for_the_same_key),
+        TEST(a_value_taken_from_another_cache_keeps_its_facts),
         TEST(a_loader_that_loads_its_own_key_is_refused),
         TEST(a_loader_that_gets_its_own_key_is_refused),
         TEST(a_bulk_get_of_the_own_key_is_refused_for_that_key),

@@ -2,6 +2,8 @@
  * The fence: what was removed or replaced while it was being loaded, promoted
  * or stored does not come back.
  * labels: quick unit
+ *
+ * All of it is repeated MTC_TEST_ROUNDS times.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -380,5 +382,8 @@ int main(void)
         TEST(a_late_store_before_a_remove_does_not_resurrect),
         TEST(a_store_that_outlasts_a_remove_does_not_resurrect),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failures = 0;
+    for (unsigned i = 0; i < mtct_rounds(50) && failures == 0; i++)
+        failures = cmocka_run_group_tests(tests, NULL, NULL);
+    return failures;
 }

@@ -17,13 +17,13 @@
 #include "mtc/stats.h"
 
 #define STACK_BYTES  ((size_t)256 * 1024)
-#define NAP_MS       5
 #define NAPS_MAX     2000
 #define STOP_WAIT_MS 100
 
-static void nap(void)
+/* Short at first, for what takes no time; long for what takes a crowd. */
+static void nap(int turn)
 {
-    struct timespec time = {0, NAP_MS * 1000000};
+    struct timespec time = {0, turn < 50 ? 200000 : 5000000};
     nanosleep(&time, NULL);
 }
 
@@ -123,7 +123,7 @@ void mtct_stop_await(mtct_stop *stop, uint32_t count)
     for (int i = 0; i < NAPS_MAX; i++) {
         if (atomic_load(&stop->arrived) >= count)
             return;
-        nap();
+        nap(i);
     }
     fail_msg("%u of %u threads arrived", (unsigned)atomic_load(&stop->arrived),
              (unsigned)count);
@@ -154,7 +154,7 @@ void mtct_followers_await(mtc_cache *cache, uint64_t count)
     for (int i = 0; i < NAPS_MAX; i++) {
         if (stats_of(cache).followers >= count)
             return;
-        nap();
+        nap(i);
     }
     fail_msg("%llu callers do not follow", (unsigned long long)count);
 }
@@ -164,7 +164,7 @@ void mtct_flights_await(mtc_cache *cache, uint64_t count)
     for (int i = 0; i < NAPS_MAX; i++) {
         if (stats_of(cache).in_flight == count)
             return;
-        nap();
+        nap(i);
     }
     fail_msg("there are not %llu flights", (unsigned long long)count);
 }
@@ -184,7 +184,7 @@ void mtct_quiet_await(mtc_cache *cache)
     for (int i = 0; i < NAPS_MAX; i++) {
         if (is_quiet(cache))
             return;
-        nap();
+        nap(i);
     }
     fail_msg("the cache does not come to rest");
 }
