@@ -313,7 +313,7 @@ static void an_old_value_read_during_a_remove_is_not_kept(void **state)
     writer_start(&remover);
     mtct_stop_await(&at_verb[MTC_VERB_REMOVE], 1);
     mtct_caller_start(&reader);
-    mtct_flights_await(fixture.cache, 1);
+    mtct_asked_await(fixture.cache, 2);
     mtct_stop_open(&at_verb[MTC_VERB_REMOVE]);
     assert_int_equal(writer_join(&remover), MTC_PENDING);
     mtct_stop_await(&at_verb[MTC_VERB_READ], 1);

@@ -159,14 +159,14 @@ void mtct_followers_await(mtc_cache *cache, uint64_t count)
     fail_msg("%llu callers do not follow", (unsigned long long)count);
 }
 
-void mtct_flights_await(mtc_cache *cache, uint64_t count)
+void mtct_asked_await(mtc_cache *cache, uint64_t count)
 {
     for (int i = 0; i < NAPS_MAX; i++) {
-        if (stats_of(cache).in_flight == count)
+        if (stats_of(cache).tiers[1].storing == count)
             return;
         nap(i);
     }
-    fail_msg("there are not %llu flights", (unsigned long long)count);
+    fail_msg("%llu requests are not under way", (unsigned long long)count);
 }
 
 static bool is_quiet(mtc_cache *cache)

@@ -76,10 +76,10 @@ void mtct_stop_await(mtct_stop *stop, uint32_t count);
 void mtct_stop_open(mtct_stop *stop);
 void mtct_stop_close(mtct_stop *stop);
 
-/* Waits until the cache has counted so many followers in all, or has so many
- * flights open. */
+/* Waits until the cache has counted so many followers in all, or has asked
+ * the second tier for so many things that are not answered. */
 void mtct_followers_await(mtc_cache *cache, uint64_t count);
-void mtct_flights_await(mtc_cache *cache, uint64_t count);
+void mtct_asked_await(mtc_cache *cache, uint64_t count);
 
 /* Waits until no flight is open and no tier has anything to do. */
 void mtct_quiet_await(mtc_cache *cache);
