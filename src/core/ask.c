@@ -141,6 +141,20 @@ static void end_closed(mtci_ask *ask)
     mtci_flight_wake(flight);
 }
 
+/* A loader removed its own key and asks for it again, in a flight of its own:
+ * others may load, this thread would never end. */
+static void end_circle(mtci_ask *ask)
+{
+    mtci_flight *flight = ask->flight;
+    mtci_result none = {MTC_E_CANCELLED, MTCI_OUTCOME_ERROR, {0}};
+    fail(ask, MTC_E_DEADLOCK);
+    pthread_mutex_lock(&flight->slot->mutex);
+    flight->has_looked = true;
+    mtci_flight_pass_locked(flight, NULL, &none);
+    pthread_mutex_unlock(&flight->slot->mutex);
+    mtci_flight_wake(flight);
+}
+
 void mtci_ask_lead(mtci_ask *ask)
 {
     mtci_look look = {.flight = ask->flight, .flags = ask->flags};
@@ -151,6 +165,8 @@ void mtci_ask_lead(mtci_ask *ask)
     }
     if (mtci_cache_gate(ask->cache) != MTC_OK)
         end_closed(ask);
+    else if (mtci_load_is_mine(ask))
+        end_circle(ask);
     else if (!mtci_load_run(ask))
         mtci_ask_follow(ask);
 }

@@ -85,6 +85,7 @@ static void op_done(mtc_request *request)
 {
     mtci_op *op = (mtci_op *)request;
     mtci_lane *lane = op->lane;
+    atomic_store_explicit(&lane->silent_since_ms, 0, memory_order_relaxed);
     note_answer(lane, op);
     if (op->is_turned && request->status == MTC_OK)
         request->status = MTC_PARTIAL;
@@ -285,6 +286,21 @@ static void note_timeout(mtci_lane *lane)
     close_off(lane);
 }
 
+/* A caller has left before the answer, at the tier's deadline or at his own.
+ * A tier that answered nobody for its whole deadline is silent, too, however
+ * little time each of them had. */
+static void note_departure(mtci_lane *lane, const mtci_op *op, bool is_due)
+{
+    int64_t since_ms = 0;
+    if (atomic_compare_exchange_strong_explicit(&lane->silent_since_ms,
+                                                &since_ms, op->request.sent_ms,
+                                                memory_order_relaxed,
+                                                memory_order_relaxed))
+        since_ms = op->request.sent_ms;
+    if (is_due || mtci_clock_ms(&lane->clock) - since_ms >= lane->deadline_ms)
+        note_timeout(lane);
+}
+
 mtc_status mtci_lane_wait(mtci_lane *lane, mtci_op *op, int64_t until_ms)
 {
     int64_t due_ms = op->request.deadline_ms;
@@ -293,8 +309,8 @@ mtc_status mtci_lane_wait(mtci_lane *lane, mtci_op *op, int64_t until_ms)
         return op->request.status;
     if (lane->ops->abandon)
         lane->ops->abandon(lane->tier, &op->request);
-    if (why == MTC_E_TIMEOUT && until_ms >= due_ms)
-        note_timeout(lane);
+    if (why == MTC_E_TIMEOUT)
+        note_departure(lane, op, until_ms >= due_ms);
     return why;
 }
 
@@ -313,7 +329,8 @@ static mtc_status owe(mtci_lane *lane, mtci_op *op)
 mtc_status mtci_lane_settle(mtci_lane *lane, mtci_op *op, int64_t until_ms)
 {
     int64_t due_ms = op->request.deadline_ms;
-    if (await(lane, op, until_ms < due_ms ? until_ms : due_ms) == MTC_OK) {
+    mtc_status why = await(lane, op, until_ms < due_ms ? until_ms : due_ms);
+    if (why == MTC_OK) {
         mtc_status status = op->request.status;
         return is_acknowledged(status) ? status : owe(lane, op);
     }
@@ -324,8 +341,8 @@ mtc_status mtci_lane_settle(mtci_lane *lane, mtci_op *op, int64_t until_ms)
     }
     if (lane->ops->abandon)
         lane->ops->abandon(lane->tier, &op->request);
-    if (until_ms >= due_ms)
-        note_timeout(lane);
+    if (why == MTC_E_TIMEOUT)
+        note_departure(lane, op, until_ms >= due_ms);
     return owed;
 }
 

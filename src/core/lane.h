@@ -41,6 +41,9 @@ typedef struct mtci_lane {
     _Atomic bool is_down;  /* set by whoever sees it fail, cleared by the
                              keeper's probe */
     _Atomic uint64_t open; /* operations under way */
+    _Atomic int64_t silent_since_ms; /* the first call that was left without
+                                        an answer since the last answer; 0:
+                                        none */
     _Atomic uint64_t errors;
     _Atomic uint64_t timeouts;
     _Atomic uint64_t skipped;

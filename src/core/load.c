@@ -131,6 +131,17 @@ static void wait_for_answer(mtci_ask *ask)
     pthread_mutex_unlock(&flight->slot->mutex);
 }
 
+bool mtci_load_is_mine(const mtci_ask *ask)
+{
+    const mtci_leading *leading = mtci_thread_self()->leading;
+    for (; leading; leading = leading->outer) {
+        if (leading->cache == ask->cache &&
+            mtci_same_key(mtci_flight_key(leading->flight), ask->key))
+            return true;
+    }
+    return false;
+}
+
 bool mtci_load_run(mtci_ask *ask)
 {
     mtci_flight *flight = ask->flight;

@@ -49,6 +49,33 @@ static mtc_status load_through(mtc_load *load, void *ctx)
     return mtc_load_set_value(load, mtc_str("through"));
 }
 
+/* Voids its own flight, so that the next call opens another. */
+static mtc_status load_what_it_removed(mtc_load *load, void *ctx)
+{
+    mtc_value value;
+    mtc_slice key = mtc_load_key(load);
+    assert_int_equal(mtc_cache_remove(fixture.cache, key), MTC_OK);
+    *(mtc_status *)ctx =
+        mtc_cache_get_or_load(fixture.cache, key, NULL, load_what_it_removed,
+                              ctx, &value);
+    return mtc_load_set_value(load, mtc_str("value"));
+}
+
+static void
+a_loader_that_removes_its_key_and_asks_for_it_is_refused(void **state)
+{
+    (void)state;
+    mtc_status inner = MTC_OK;
+    mtc_value value;
+    assert_int_equal(mtc_cache_get_or_load(fixture.cache, mtc_str("k"), NULL,
+                                           load_what_it_removed, &inner,
+                                           &value),
+                     MTC_OK);
+    mtc_value_free(&value);
+    assert_int_equal(inner, MTC_E_DEADLOCK);
+    mtct_assert_get(fixture.cache, "k", NULL);
+}
+
 static mtc_status load_value(mtc_load *load, void *ctx)
 {
     (void)ctx;
@@ -255,6 +282,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        TEST(a_loader_that_removes_its_key_and_asks_for_it_is_refused),
         TEST(a_loader_may_load_other_keys),
         TEST(a_loader_may_ask_another_cache_for_the_same_key),
         TEST(a_value_taken_from_another_cache_keeps_its_facts),

@@ -114,6 +114,26 @@ static void a_call_leaves_at_its_own_deadline_and_blames_no_tier(void **state)
     mtct_rig_wait_paid(&rig, 1);
 }
 
+static void
+a_tier_that_is_silent_falls_though_no_call_waits_that_long(void **state)
+{
+    (void)state;
+    mtc_value value;
+    mtc_call call = MTC_CALL_INIT;
+    mtc_status status = MTC_E_TIMEOUT;
+    call.deadline_ms = 10;
+    rig.cache_clock = mtci_clock_boot;
+    rig.tiers[1].deadline_ms = 60;
+    mtct_rig_open(&rig);
+    mtct_mood_hold(&rig.moods[0], MTC_VERB_READ, true);
+    for (int i = 0; i < 1000 && status == MTC_E_TIMEOUT; i++)
+        status = mtc_cache_get_with(rig.cache, mtc_str("k"), &call, &value);
+    assert_int_equal(status, MTC_E_UNAVAILABLE);
+    assert_int_equal(mtct_rig_health(&rig).tiers[1].state, MTC_HEALTH_DOWN);
+    mtct_mood_hold(&rig.moods[0], MTC_VERB_READ, false);
+    mtct_rig_wait_up(&rig, 1);
+}
+
 static void a_tier_that_refuses_reads_is_closed_off_until_it_answers(void **s)
 {
     const mtc_status refusals[] = {MTC_E_UNAVAILABLE, MTC_E_DENIED};
@@ -379,6 +399,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_tier_that_hangs_costs_one_wait_and_comes_back),
         TEST(a_call_leaves_at_its_own_deadline_and_blames_no_tier),
+        TEST(a_tier_that_is_silent_falls_though_no_call_waits_that_long),
         TEST(a_tier_that_refuses_reads_is_closed_off_until_it_answers),
         TEST(an_error_is_no_miss_and_closes_nothing),
         TEST(a_store_that_is_refused_does_not_close_the_tier),
