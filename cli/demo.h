@@ -11,9 +11,9 @@
 #include <stdbool.h>
 
 #include "demo_source.h"
-#include "demo_times.h"
-#include "demo_zipf.h"
 #include "mtc/stats.h"
+#include "times.h"
+#include "zipf.h"
 
 #define DEMO_THREADS       8
 #define DEMO_CALLERS       1000

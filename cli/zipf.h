@@ -1,8 +1,8 @@
 /*
  * Drawing indices in Zipf order: few are asked for often, many seldom.
  */
-#ifndef MTC_CLI_DEMO_ZIPF_H
-#define MTC_CLI_DEMO_ZIPF_H
+#ifndef MTC_CLI_ZIPF_H
+#define MTC_CLI_ZIPF_H
 
 #include <stdint.h>
 

@@ -5,7 +5,7 @@
  * synthetic databases" (1994), over xorshift64*. A shape is read by all
  * threads, a sequence belongs to one.
  */
-#include "demo_zipf.h"
+#include "zipf.h"
 
 #include <math.h>
 

@@ -1,8 +1,8 @@
 /*
  * How long things took: percentiles within 3 %, the maximum exactly.
  */
-#ifndef MTC_CLI_DEMO_TIMES_H
-#define MTC_CLI_DEMO_TIMES_H
+#ifndef MTC_CLI_TIMES_H
+#define MTC_CLI_TIMES_H
 
 #include <stdint.h>
 

@@ -1,7 +1,7 @@
 /*
  * How long things took: a histogram of nanoseconds. One thread each.
  */
-#include "demo_times.h"
+#include "times.h"
 
 #include <math.h>
 #include <time.h>
