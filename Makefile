@@ -4,7 +4,7 @@
 ## make test      install what is missing, build, and run every test
 ## make check     check layers, sizes, headers, names, links, layout, documents
 ## make docs      build the reference of the interface: build/docs/html
-## make bench     time the calls of the library
+## make bench     time the calls of the library, and the workloads of mtc bench
 ## make install   build and install below PREFIX (/usr/local); DESTDIR
 ## make deps      install every package that any of these needs
 ## make clean     remove build/
@@ -38,8 +38,11 @@ docs:
 
 bench:
 	$(DEPS) build
-	$(call BUILD,release,,--target mtc_bench)
+	$(call BUILD,release,,--target mtc_bench mtc_tool)
 	@build/release/mtc_bench
+	@for workload in read mixed evict hot memory limit; do \
+		echo && build/release/mtc bench $$workload --threads 2 || exit; \
+	done
 
 install:
 	$(DEPS) build

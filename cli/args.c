@@ -35,8 +35,12 @@ static const option_row OPTIONS[] = {
      "keep about the newest N entries of the stream (default 1000)"},
     {"after", OPTION_TEXT, "ID", FIELD(after), 0, 0, false,
      "read the entries behind this id; 0: all, $: new ones"},
-    {"seconds", OPTION_COUNT, "N", FIELD(seconds), 1, 20, false,
-     "read through the cache for N seconds (default 10)"},
+    {"seconds", OPTION_SECONDS, "S", FIELD(duration_ms), 10, 3600000, false,
+     "measure for so many seconds, like 2 or 0.5"},
+    {"threads", OPTION_COUNT, "N", FIELD(threads), 1, 256, false,
+     "work in N threads (default 1)"},
+    {"batch", OPTION_COUNT, "N", FIELD(batch), 1, 4096, false,
+     "get N keys a call (default 1)"},
     {"markdown", OPTION_SWITCH, NULL, FIELD(markdown), 0, 0, false,
      "with help tiers: the reference page"},
 };
@@ -92,15 +96,35 @@ static int64_t parse_count(const char *text)
     return errno != 0 || *end != '\0' ? -1 : number;
 }
 
+/* "0.5" in milliseconds; -1 when it is no number or too large. */
+static int64_t parse_seconds(const char *text)
+{
+    if (text[strspn(text, "0123456789.")] != '\0')
+        return -1;
+    char *end = NULL;
+    double seconds = strtod(text, &end);
+    bool is_number = end != text && *end == '\0' && seconds <= 1e9;
+    return is_number ? (int64_t)(seconds * 1000 + 0.5) : -1;
+}
+
+static int64_t parse_number(option_kind kind, const char *text)
+{
+    return kind == OPTION_COUNT     ? parse_count(text)
+           : kind == OPTION_SECONDS ? parse_seconds(text)
+                                    : parse_duration(text);
+}
+
 static bool set_number(const option_row *row, const char *text, int64_t *field)
 {
-    bool is_count = row->kind == OPTION_COUNT;
-    int64_t number = is_count ? parse_count(text) : parse_duration(text);
+    int64_t number = parse_number(row->kind, text);
     if (number >= row->min && number <= row->max) {
         *field = number;
         return true;
     }
-    if (is_count)
+    if (row->kind == OPTION_SECONDS)
+        complain("--%s %s: seconds are wanted, from %g to %g", row->name, text,
+                 (double)row->min / 1000, (double)row->max / 1000);
+    else if (row->kind == OPTION_COUNT)
         complain("--%s %s: a number from %lld to %lld is wanted", row->name,
                  text, (long long)row->min, (long long)row->max);
     else
@@ -121,6 +145,7 @@ static bool set_option(const option_row *row, const char *text, args *out)
         *(const char **)field = text;
         return true;
     case OPTION_DURATION:
+    case OPTION_SECONDS:
     case OPTION_COUNT:
         return set_number(row, text, field);
     }

@@ -15,6 +15,7 @@ typedef enum option_kind {
     OPTION_SWITCH,   /* bool */
     OPTION_TEXT,     /* const char * */
     OPTION_DURATION, /* int64_t ms */
+    OPTION_SECONDS,  /* int64_t ms; "2", "0.5" */
     OPTION_COUNT     /* int64_t */
 } option_kind;
 
@@ -40,7 +41,9 @@ typedef struct args {
     int64_t wait_ms;
     int64_t count;
     int64_t limit;
-    int64_t seconds;
+    int64_t duration_ms;
+    int64_t threads;
+    int64_t batch;
     const char *after;
 
     /* The words that are no options, the subcommand first. */

@@ -62,7 +62,27 @@ static const char DEMO_TEXT[] =
     "answered how fast, beside the same reads without the cache; then 1,000\n"
     "callers of one missing key; then the cache closed and opened again. All\n"
     "numbers are measured. It cleans up after itself and does not touch your\n"
-    "own cache.\n";
+    "own cache. --seconds is 1 to 20, by default 10.\n";
+
+static const char BENCH_TEXT[] =
+    "Measures a workload on a cache of its own, for 5 seconds unless told\n"
+    "otherwise. Keys come in Zipf order (s = 0.99), values have 100 bytes, "
+    "one\n"
+    "call in 61 is timed, and each value got is touched and given back.\n"
+    "\n"
+    "  read    100,000 keys, all present; gets\n"
+    "  mixed   the same; of four calls three gets and one set\n"
+    "  evict   1,000,000 keys, room for 100,000; get, on a miss set; after\n"
+    "          10,000,000 operations of warm-up, fewer below a second\n"
+    "  hot     as read, one single key for all threads\n"
+    "  memory  1,000,000 entries set; what each costs beyond key and value\n"
+    "  limit   the ceiling: a plain hash table of the keys of read\n"
+    "\n"
+    "All but memory take turns with limit, in as many threads and for as long\n"
+    "again, and are shown as a share of it. --batch is for read, evict and "
+    "hot.\n"
+    "The tiers of --tiers, by default memory with the room that the workload\n"
+    "asks for, are written to: the keys begin with user: .\n";
 
 static const char HELP_TEXT[] =
     "Topics: any command, and tiers (the tier URLs and their options).\n";
@@ -87,6 +107,8 @@ static const command COMMANDS[] = {
      "read entries of a stream in Redis", READ_TEXT, command_read},
     {"demo", "", 0, 0, "seconds", "see a cache at work", DEMO_TEXT,
      command_demo},
+    {"bench", "WORKLOAD", 1, 1, "seconds threads batch",
+     "measure a workload, beside the ceiling", BENCH_TEXT, command_bench},
     {"version", "", 0, 0, "", "the versions of tool and library", NULL,
      command_version},
     {"help", "[TOPIC]", 0, 2, "markdown", "this help, or that of a topic",

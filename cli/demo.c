@@ -20,11 +20,13 @@
 #include "command.h"
 #include "session.h"
 
-#define PRODUCTS     100000
-#define SECONDS      10
-#define REMOVE_BATCH 1000
-#define OPEN_FILES   8
-#define PAY_NAPS     500 /* of 10 ms */
+#define PRODUCTS        100000
+#define DURATION_MS     10000
+#define DURATION_MS_MIN 1000
+#define DURATION_MS_MAX 20000
+#define REMOVE_BATCH    1000
+#define OPEN_FILES      8
+#define PAY_NAPS        500 /* of 10 ms */
 
 void demo_note(demo *demo, bool is_broken, const char *format, ...)
 {
@@ -176,7 +178,7 @@ static void check_reads(demo *demo, const demo_reads *reads,
 
 static bool read_both_ways(demo *demo)
 {
-    int64_t duration_ns = demo->seconds * 1000000000;
+    int64_t duration_ns = demo->duration_ms * 1000000;
     demo->cached.title = "with the cache";
     demo->cached.duration_ns_max = duration_ns;
     demo->uncached.title = "without the cache";
@@ -321,7 +323,7 @@ static demo *demo_new(const args *args)
     demo->begun_ns = times_now_ns();
     demo->is_json = args->json;
     demo->products = PRODUCTS;
-    demo->seconds = args->seconds > 0 ? args->seconds : SECONDS;
+    demo->duration_ms = args->duration_ms > 0 ? args->duration_ms : DURATION_MS;
     snprintf(demo->key_prefix, sizeof demo->key_prefix, "mtc-demo:%ld",
              (long)getpid());
     sigemptyset(&demo->signals);
@@ -338,6 +340,12 @@ tool_exit command_demo(const args *args, char **words)
     if (args->tiers != NULL || args->name != NULL) {
         complain("demo: it has tiers and a name of its own; REDIS_URL alone "
                  "chooses the second tier");
+        return TOOL_USAGE;
+    }
+    if (args->duration_ms != 0 && (args->duration_ms < DURATION_MS_MIN ||
+                                   args->duration_ms > DURATION_MS_MAX)) {
+        complain("demo: --seconds is %d to %d", DURATION_MS_MIN / 1000,
+                 DURATION_MS_MAX / 1000);
         return TOOL_USAGE;
     }
     demo *demo = demo_new(args);

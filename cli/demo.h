@@ -65,7 +65,7 @@ typedef struct demo {
     bool is_json;
     bool is_redis;
     uint64_t products;
-    int64_t seconds;
+    int64_t duration_ms;
     sigset_t signals; /* blocked everywhere, taken while waiting */
     int signal;       /* which came; 0: none */
     char folder[PATH_MAX - 64];

@@ -1,7 +1,7 @@
 # Completion of mtc(1) for bash. tests/scripts/completion_test.sh compares its
 # words with those of mtc help.
 
-_mtc_commands='get set remove load stats health ping stream demo version help'
+_mtc_commands='get set remove load stats health ping stream demo bench version help'
 _mtc_general='--tiers --name --json --help --version'
 
 # The options of a command beside the general ones.
@@ -12,6 +12,7 @@ _mtc_own_options() {
     'stream publish') echo --max ;;
     'stream read') echo --count --after --wait ;;
     demo) echo --seconds ;;
+    bench) echo --seconds --threads --batch ;;
     help) echo --markdown ;;
     esac
 }
@@ -28,7 +29,8 @@ _mtc_find_words() {
             _mtc_dashes=$((i + 1))
             return
             ;;
-        --tiers | --name | --ttl | --count | --max | --after | --wait | --seconds)
+        --tiers | --name | --ttl | --count | --max | --after | --wait | --seconds | \
+            --threads | --batch)
             ((i++))
             ;;
         -*) ;;
@@ -60,7 +62,7 @@ _mtc() {
     case $before in
     --tiers) choices='memory disk: redis:// memcached:// noop:' ;;
     --ttl | --wait) choices='10s 5m 1h 3h' ;;
-    --name | --count | --max | --after | --seconds) return ;;
+    --name | --count | --max | --after | --seconds | --threads | --batch) return ;;
     *)
         case $word in
         -*) choices="$_mtc_general $(_mtc_own_options "$command")" ;;
@@ -68,6 +70,7 @@ _mtc() {
             case ${#_mtc_words[@]},$command in
             0,*) choices=$_mtc_commands ;;
             1,stream*) choices='publish read' ;;
+            1,bench) choices='read mixed evict hot memory limit' ;;
             1,help) choices="$_mtc_commands tiers" ;;
             2,'help'*) choices= ;;
             esac

@@ -93,7 +93,7 @@ ends 'a disk that cannot be' 3 "$mtc" get k --tiers disk:/proc/nowhere
 
 # Help and version.
 for words in '' get set remove load stats health ping 'stream publish' \
-    'stream read' demo version help tiers; do
+    'stream read' demo bench version help tiers; do
     # shellcheck disable=SC2086
     ends "help $words" 0 "$mtc" help $words
     same "help $words: width" '' "$(awk 'length > 80' out)"

@@ -1,0 +1,155 @@
+/*
+ * mtc bench: workloads that anyone can repeat, shared by its parts.
+ */
+#ifndef MTC_CLI_BENCH_H
+#define MTC_CLI_BENCH_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "mtc/cache.h"
+#include "times.h"
+#include "zipf.h"
+
+/* One call in so many is timed: odd, so that it falls in step with nothing
+ * that a cache does every 64 calls. */
+#define BENCH_SAMPLE_EVERY 61
+
+/* Indices that a thread draws beforehand and then repeats: a power of two. */
+#define BENCH_DRAWS (UINT32_C(1) << 20)
+
+/* "user:00000042", and room for its end. */
+#define BENCH_KEY_SIZE  13
+#define BENCH_KEY_ROOM  16
+#define BENCH_READ_KEYS 100000
+
+#define BENCH_VALUE_SIZE 100
+
+typedef struct bench bench;
+typedef struct bench_worker bench_worker;
+typedef struct limit_table limit_table;
+
+/* Makes BENCH_SAMPLE_EVERY calls, one of them timed. */
+typedef void (*bench_block)(bench_worker *worker);
+
+/* What was counted; gets and sets that were not timed have no times. */
+typedef struct bench_counts {
+    uint64_t ops; /* keys got or set; a miss that is set then counts once */
+    uint64_t gets;
+    uint64_t hits;
+    uint64_t failed;
+    uint64_t sum; /* of first bytes, so that they are read */
+    times get_times;
+    times set_times;
+} bench_counts;
+
+/* One thread of a crew; kept from pass to pass, so that it goes on where it
+ * was. On cache lines of its own. */
+struct bench_worker {
+    _Alignas(128) const bench *bench;
+    uint32_t *draws; /* owned; BENCH_DRAWS of them, or NULL: all in order */
+    mtc_item *items; /* owned; one for each key of a call */
+    uint64_t position;
+    bool is_done; /* has nothing left to do */
+    bench_counts counts;
+
+    struct bench_crew *crew;
+    pthread_t thread;
+    uint32_t index;
+    int64_t begun_ns, ended_ns; /* of the last pass */
+};
+
+/* The threads that run one workload. */
+typedef struct bench_crew {
+    bench_block block;
+    bench_worker *workers;
+    unsigned count;
+    uint64_t thread_ops_max; /* of the pass */
+    pthread_mutex_t gate;    /* held while the threads of a pass are started */
+    atomic_bool stop;
+} bench_crew;
+
+/* One workload: what is in the cache, and what is done with it. */
+typedef struct bench_workload {
+    const char *name;
+    const char *tiers;    /* by default; NULL: it uses no cache */
+    uint32_t keys;        /* that there are */
+    uint32_t drawn;       /* of them, by the threads; 0: each, in order */
+    bool is_filled;       /* every key is set beforehand */
+    bool is_warmed;       /* before it is measured */
+    bench_block block;    /* NULL: the limit alone */
+    bench_block in_batch; /* NULL: it takes no batch */
+} bench_workload;
+
+/* One run: what was asked for, and what came out. */
+struct bench {
+    const bench_workload *workload;
+    bool is_json;
+    unsigned threads;
+    size_t batch;
+    int64_t duration_ns;
+
+    mtc_cache *cache;
+    char (*keys)[BENCH_KEY_ROOM];
+    limit_table *limit;
+    bench_crew crew;
+    bench_crew limit_crew;
+
+    uint64_t warm_up_ops;
+    int64_t took_ns; /* by the workload */
+    bench_counts counts;
+    int64_t limit_took_ns;
+    bench_counts limit_counts;
+    double of_limit_min, of_limit_max; /* among the rounds */
+    uint64_t entries;                  /* memory: held at the end */
+    int64_t growth_bytes;              /* memory: of what is resident */
+};
+
+/* NULL when there is none of the name. */
+const bench_workload *bench_workload_find(const char *name);
+
+/* Stores every key of the workload once; counts what fails. */
+void bench_fill(bench *bench);
+
+/* The key of an index. */
+static inline mtc_slice bench_key(const bench *bench, uint32_t index)
+{
+    return mtc_bytes(bench->keys[index], BENCH_KEY_SIZE);
+}
+
+/* The value that every key has. */
+mtc_slice bench_value(void);
+
+/* The next index that a worker draws. */
+static inline uint32_t bench_draw(bench_worker *worker)
+{
+    return worker->draws[worker->position++ & (BENCH_DRAWS - 1)];
+}
+
+/* Makes the workers, their draws among the first keys (0: none) and room for
+ * batches. False when memory runs out; fini is due in any case. */
+bool bench_crew_init(bench_crew *crew, const bench *bench, bench_block block,
+                     uint32_t drawn);
+void bench_crew_fini(bench_crew *crew);
+
+/* Lets the crew work for a time; or, with ops_max, until each thread has made
+ * its share of them or has nothing left to do. Adds to counts and took_ns.
+ * False when the threads cannot be started. */
+bool bench_crew_work(bench_crew *crew, int64_t duration_ns, uint64_t ops_max,
+                     bench_counts *counts, int64_t *took_ns);
+
+/* The ceiling: a table of all keys that is only read. NULL without memory. */
+limit_table *limit_table_new(const bench *bench, uint32_t key_count);
+void limit_table_free(limit_table *table);
+void bench_block_limit(bench_worker *worker);
+
+/* Stores every key of the memory workload and measures what that took. */
+bool bench_memory(bench *bench);
+
+/* Operations a second. */
+double bench_rate(const bench_counts *counts, int64_t took_ns);
+
+void bench_report(const bench *bench);
+void bench_report_json(const bench *bench);
+
+#endif
