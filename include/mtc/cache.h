@@ -308,7 +308,8 @@ MTC_API mtc_status mtc_cache_get_or_load_with(mtc_cache *cache, mtc_slice key,
                                               mtc_value *value);
 
 /**
- * Gets many keys with one round trip to each tier.
+ * Gets many keys with one round trip to each tier for every 1,024 of them.
+ * A tier whose library sends one key at a time (memcached) takes more.
  *
  * @param cache the cache.
  * @param items keys in; value and status out, each value to be given back.
@@ -343,7 +344,7 @@ MTC_API mtc_status mtc_cache_get_many_with(mtc_cache *cache, mtc_item *items,
                                            size_t count, const mtc_call *call);
 
 /**
- * Sets many keys with one round trip to each tier. Each key is set as
+ * Sets many keys, in round trips as mtc_cache_get_many. Each key is set as
  * mtc_cache_set does; together they are not one transaction.
  *
  * @param cache the cache.
@@ -380,7 +381,7 @@ MTC_API mtc_status mtc_cache_set_many_with(mtc_cache *cache, mtc_item *items,
                                            size_t count, const mtc_call *call);
 
 /**
- * Removes many keys with one round trip to each tier.
+ * Removes many keys, in round trips as mtc_cache_get_many.
  *
  * @param cache the cache.
  * @param items keys in; status out.

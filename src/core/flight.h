@@ -50,7 +50,6 @@ struct mtc_load {
     struct mtc_cache *cache;
     struct mtci_flight *flight;
     int64_t ttl_ms;
-    int64_t begun_ms;
     mtc_value value;
     bool has_value;
 };

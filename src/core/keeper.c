@@ -28,12 +28,6 @@ void mtci_keeper_watch(mtci_keeper *keeper)
         mtci_keeper_wake(keeper);
 }
 
-void mtci_keeper_tier_fell(mtci_keeper *keeper, mtci_lane *lane)
-{
-    (void)lane;
-    mtci_keeper_wake(keeper);
-}
-
 void mtci_keeper_take_refused(mtci_keeper *keeper, mtci_op *op)
 {
     pthread_mutex_lock(&keeper->mutex);

@@ -25,7 +25,6 @@
 #define MTCI_KEEPER_PAY_BATCH    64u
 
 struct mtc_cache;
-struct mtci_lane;
 
 typedef struct mtci_keeper {
     struct mtc_cache *cache;
@@ -53,14 +52,11 @@ void mtci_keeper_fini(mtci_keeper *keeper);
 mtc_status mtci_keeper_start(mtci_keeper *keeper);
 void mtci_keeper_stop(mtci_keeper *keeper);
 
-/* Something is to be done soon. */
+/* Something is to be done soon: a debt, a tier that fell, the end. */
 void mtci_keeper_wake(mtci_keeper *keeper);
 
 /* Something is outstanding that nobody waits for. Cheap. */
 void mtci_keeper_watch(mtci_keeper *keeper);
-
-/* The tier was just closed off. */
-void mtci_keeper_tier_fell(mtci_keeper *keeper, struct mtci_lane *lane);
 
 /* A fill was refused as outdated: its key leaves memory as well. Takes one
  * count of the operation. */

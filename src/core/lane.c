@@ -37,7 +37,7 @@ static bool closes_the_tier(mtc_verb verb, mtc_status status)
 static void close_off(mtci_lane *lane)
 {
     if (!atomic_exchange_explicit(&lane->is_down, true, memory_order_relaxed))
-        mtci_keeper_tier_fell(lane->keeper, lane);
+        mtci_keeper_wake(lane->keeper);
 }
 
 static void note_sample(mtci_lane *lane, int64_t spent_us)
@@ -63,6 +63,13 @@ static void pay(mtci_op *op, uint64_t debt_id)
                        debt_id);
 }
 
+/* Whether the tier itself spoke, and no queue or clock in front of it. */
+static bool is_answer(mtc_status status)
+{
+    return status != MTC_E_TIMEOUT && status != MTC_E_BUSY &&
+           status != MTC_E_CANCELLED;
+}
+
 /* A late failure was counted as a time-out when its caller left. */
 static void note_answer(mtci_lane *lane, mtci_op *op)
 {
@@ -85,7 +92,8 @@ static void op_done(mtc_request *request)
 {
     mtci_op *op = (mtci_op *)request;
     mtci_lane *lane = op->lane;
-    atomic_store_explicit(&lane->silent_since_ms, 0, memory_order_relaxed);
+    if (is_answer(request->status))
+        atomic_store_explicit(&lane->silent_since_ms, 0, memory_order_relaxed);
     note_answer(lane, op);
     if (op->is_turned && request->status == MTC_OK)
         request->status = MTC_PARTIAL;
@@ -110,7 +118,6 @@ static void op_done(mtc_request *request)
 static void end_unsent(mtci_op *op, mtc_status status, bool is_skipped)
 {
     op->request.status = status;
-    op->was_skipped = is_skipped;
     if (is_skipped)
         atomic_fetch_add_explicit(&op->lane->skipped, 1, memory_order_relaxed);
     atomic_store_explicit(&op->word, MTCI_OP_DONE, memory_order_release);

@@ -24,7 +24,6 @@ static void load_begin(mtci_ask *ask)
         .cache = ask->cache,
         .flight = flight,
         .ttl_ms = ask->ttl_ms,
-        .begun_ms = mtci_cache_now_ms(ask->cache),
     };
     atomic_fetch_add_explicit(&flight->refs, 1, memory_order_relaxed);
     mtci_cache_enter(ask->cache);

@@ -13,6 +13,7 @@
 
 #include "core/cache.h"
 #include "support/chain_rig.h"
+#include "support/mute_tier.h"
 
 #define HOUR_MS 3600000
 
@@ -132,6 +133,35 @@ a_tier_that_is_silent_falls_though_no_call_waits_that_long(void **state)
     assert_int_equal(mtct_rig_health(&rig).tiers[1].state, MTC_HEALTH_DOWN);
     mtct_mood_hold(&rig.moods[0], MTC_VERB_READ, false);
     mtct_rig_wait_up(&rig, 1);
+}
+
+/* As a client does with what it has not sent yet. */
+static void cancel_kept(mtc_tier *tier, mtc_request *request)
+{
+    (void)request;
+    mtct_mute_answer((mtct_mute *)tier, MTC_E_CANCELLED);
+}
+
+static void a_request_that_is_cancelled_is_no_answer(void **state)
+{
+    (void)state;
+    static mtc_tier_ops ops;
+    mtct_mute *mute = mtct_mute_new(MTCT_MUTE(MTC_VERB_READ));
+    mtc_value value;
+    mtc_call call = MTC_CALL_INIT;
+    mtc_status status = MTC_E_TIMEOUT;
+    ops = *mute->tier.ops;
+    ops.abandon = cancel_kept;
+    mute->tier.ops = &ops;
+    call.deadline_ms = 10;
+    rig.cache_clock = mtci_clock_boot;
+    mtc_tier_close(rig.tiers[1].tier);
+    rig.tiers[1].tier = &mute->tier;
+    rig.tiers[1].deadline_ms = 60;
+    mtct_rig_open(&rig);
+    for (int i = 0; i < 100 && status == MTC_E_TIMEOUT; i++)
+        status = mtc_cache_get_with(rig.cache, mtc_str("k"), &call, &value);
+    assert_int_equal(status, MTC_E_UNAVAILABLE);
 }
 
 static void a_tier_that_refuses_reads_is_closed_off_until_it_answers(void **s)
@@ -400,6 +430,7 @@ int main(void)
         TEST(a_tier_that_hangs_costs_one_wait_and_comes_back),
         TEST(a_call_leaves_at_its_own_deadline_and_blames_no_tier),
         TEST(a_tier_that_is_silent_falls_though_no_call_waits_that_long),
+        TEST(a_request_that_is_cancelled_is_no_answer),
         TEST(a_tier_that_refuses_reads_is_closed_off_until_it_answers),
         TEST(an_error_is_no_miss_and_closes_nothing),
         TEST(a_store_that_is_refused_does_not_close_the_tier),
