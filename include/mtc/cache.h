@@ -53,13 +53,26 @@ typedef struct mtc_cache_options {
     mtc_log_function log;
     /** Handed to log. Since 0.1. */
     void *log_ctx;
+    /** Is told what leaves memory, and why. Default NULL: nobody. Since 0.1. */
+    mtc_eviction_function evicted;
+    /** Handed to evicted. Since 0.1. */
+    void *evicted_ctx;
+    /** Weighs entries, for "memory?weight=N". Default NULL: not weighed.
+     *  Since 0.1. */
+    mtc_weigh_function weigh;
+    /** Handed to weigh. Since 0.1. */
+    void *weigh_ctx;
+    /** Seed of the hash of keys. Default (0): drawn from the kernel, so that
+     *  nobody can make keys collide; fixed only to repeat a measurement.
+     *  Since 0.1. */
+    uint64_t hash_seed;
 } mtc_cache_options;
 
 /** Options with every default. */
 #define MTC_CACHE_OPTIONS_INIT                                                 \
     {                                                                          \
         (uint32_t)sizeof(mtc_cache_options), 0, NULL, NULL, NULL, 0, NULL, 0,  \
-            0, NULL, NULL                                                      \
+            0, NULL, NULL, NULL, NULL, NULL, NULL, 0                           \
     }
 
 /** One key of a bulk call. */
@@ -114,6 +127,25 @@ MTC_API mtc_status mtc_cache_open(const mtc_cache_options *options,
 MTC_API mtc_status mtc_cache_close(mtc_cache **cache);
 
 /**
+ * Changes the budget of a tier while the cache is used.
+ *
+ * @param cache the cache.
+ * @param tier index of the tier, 0 first.
+ * @param size_bytes the new budget.
+ * @return MTC_OK; MTC_E_INVALID for NULL, an index past the last tier or less
+ *         than the tier can do with; MTC_E_UNSUPPORTED: the tier's budget is
+ *         fixed; MTC_E_TOO_LARGE: more than it can grow to (memory: four times
+ *         what it was opened with); MTC_E_CLOSED; MTC_E_FORKED.
+ *
+ * **Returns** as above.
+ * **Threads** any.
+ * **Blocks** while entries that are too many are evicted.
+ * **Since** 0.1
+ */
+MTC_API mtc_status mtc_cache_resize(mtc_cache *cache, size_t tier,
+                                    uint64_t size_bytes);
+
+/**
  * Gets the value of a key from the first tier that has it.
  *
  * @param cache the cache.
@@ -136,6 +168,25 @@ MTC_API mtc_status mtc_cache_close(mtc_cache **cache);
  */
 MTC_API mtc_status mtc_cache_get(mtc_cache *cache, mtc_slice key,
                                  mtc_value *value);
+
+/**
+ * Gets the value of a key into the caller's buffer.
+ *
+ * @param cache the cache.
+ * @param key as for mtc_cache_get.
+ * @param buffer room for the value; may be NULL when buffer_size is 0.
+ * @param buffer_size bytes of it.
+ * @param size receives the size of the value, or 0.
+ * @return as mtc_cache_get; MTC_E_TOO_LARGE also for a value that does not
+ *         fit: size says what it needs, and nothing is copied.
+ *
+ * **Returns** as above.
+ * **Threads** any.
+ * **Blocks** as mtc_cache_get.
+ * **Since** 0.1
+ */
+MTC_API mtc_status mtc_cache_read(mtc_cache *cache, mtc_slice key, void *buffer,
+                                  size_t buffer_size, size_t *size);
 
 /**
  * mtc_cache_get with options of the call.

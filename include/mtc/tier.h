@@ -87,6 +87,8 @@ struct mtc_request {
     void *link;
     /** For the tier's own use between submission and completion. */
     uint64_t mark;
+    /** STORE: what the cache's weigher said; 0: not weighed. */
+    uint32_t weight;
 };
 
 /** Calls of the tier block on a library of its own: the cache runs them on
@@ -135,6 +137,31 @@ typedef enum mtc_log_level {
     MTC_LOG_ERROR = 3
 } mtc_log_level;
 
+/** Why an entry left a tier. */
+typedef enum mtc_eviction {
+    /** It made room for others. */
+    MTC_EVICTED_SIZE = 0,
+    /** Its life had ended. */
+    MTC_EVICTED_EXPIRED = 1,
+    /** It was removed. */
+    MTC_EVICTED_REMOVED = 2,
+    /** A newer one of its key came. */
+    MTC_EVICTED_REPLACED = 3
+} mtc_eviction;
+
+/** Is told of an entry that left memory; key and value are borrowed for the
+ *  call. Called by any thread that changed memory, once its call has let go
+ *  of every lock, or by the cache's own thread a little later. It may call
+ *  the cache; what that drives out is told later. */
+typedef void (*mtc_eviction_function)(void *ctx, mtc_slice key, mtc_slice value,
+                                      mtc_eviction cause);
+
+/** Tells the weight of an entry, 1 and up; 0 counts as not weighed. Called
+ *  before the entry is stored, with no lock held, by any thread. It must not
+ *  call the cache. */
+typedef uint32_t (*mtc_weigh_function)(void *ctx, mtc_slice key,
+                                       mtc_slice value);
+
 /** What the cache offers to a tier that joined it. */
 typedef struct mtc_tier_host {
     /** sizeof(mtc_tier_host). */
@@ -150,6 +177,10 @@ typedef struct mtc_tier_host {
     /** Writes a line to the cache's log (rate-limited there); text is borrowed
      *  and holds no password. */
     void (*log)(void *ctx, mtc_log_level level, const char *text);
+    /** The listener for what leaves the tier, for report; NULL: none. */
+    mtc_eviction_function evicted;
+    /** Handed to evicted. */
+    void *evicted_ctx;
 } mtc_tier_host;
 
 /**
@@ -228,6 +259,20 @@ typedef struct mtc_tier_ops {
      *  MTC_E_CLOSED first. Values it handed out stay readable. Called once,
      *  when no other call is under way. */
     void (*close)(mtc_tier *tier);
+
+    /** Optional, beside find: keys with these hashes are looked up next. The
+     *  tier may have the processor fetch what it will read. */
+    void (*expect)(mtc_tier *tier, const uint64_t *hashes, size_t count);
+
+    /** Optional: tells the host's listener what left since the last time. It
+     *  runs user code, so the cache calls it with no lock held: after each
+     *  call that may have changed the tier, and beside tend. Only if there is
+     *  a listener. */
+    void (*report)(mtc_tier *tier);
+
+    /** Optional: changes the budget in bytes, evicting if need be. MTC_OK;
+     *  MTC_E_INVALID: less than the tier can do with; MTC_E_TOO_LARGE. */
+    mtc_status (*resize)(mtc_tier *tier, uint64_t size);
 } mtc_tier_ops;
 
 /** The head of every tier; a tier embeds it as its first member. */

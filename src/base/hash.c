@@ -1,17 +1,11 @@
 /*
- * Keyed hashing by XXH3, and seeds from the kernel. Stateless; any thread.
+ * Seeds from the kernel; see hash.h. Stateless; any thread.
  */
 #include "base/hash.h"
 
 #include <sys/random.h>
-#include <xxhash.h>
 
 #include "base/clock.h"
-
-uint64_t mtci_hash(mtc_slice bytes, uint64_t seed)
-{
-    return XXH3_64bits_withSeed(bytes.data, bytes.size, seed);
-}
 
 uint64_t mtci_seed(void)
 {

@@ -82,6 +82,9 @@ static void end_found(mtci_ask *ask, const mtci_look *look)
 {
     mtci_flight *flight = ask->flight;
     ask->result = look->result;
+    if (look->result.outcome > 0)
+        flight->weight = mtci_cache_weigh(ask->cache, mtci_flight_key(flight),
+                                          mtc_value_slice(&look->result.value));
     pthread_mutex_lock(&flight->slot->mutex);
     if (look->result.status != MTC_STALE && mtci_flight_stores(flight) &&
         look->result.outcome >= (int)ask->cache->front_count &&
@@ -90,6 +93,7 @@ static void end_found(mtci_ask *ask, const mtci_look *look)
     mtci_flight_finish_locked(flight, &ask->result);
     pthread_mutex_unlock(&flight->slot->mutex);
     mtci_flight_wake(flight);
+    mtci_cache_report(ask->cache);
     if (look->result.status == MTC_ABSENT)
         mtc_value_free(&ask->result.value);
 }

@@ -16,6 +16,7 @@ typedef struct mtci_ask {
     uint32_t flags;
     int64_t until_ms; /* MTC_NO_END: no deadline of the call's own */
     int64_t ttl_ms;   /* of what is loaded */
+    uint32_t weight;  /* of what is set */
     mtc_loader loader;
     void *ctx;
     int cancel_state; /* of the thread, before the library switched it off */

@@ -67,6 +67,7 @@ static void memory_free(mtc_cache *cache)
     mtci_keeper_fini(&cache->keeper);
     mtci_slots_fini(&cache->slots);
     mtci_log_fini(&cache->log);
+    mtci_counters_fini(&cache->counters);
     gate_free(cache->gate);
     free(cache);
 }
@@ -106,6 +107,37 @@ void mtci_cache_leave(mtc_cache *cache)
         cache_free(cache);
 }
 
+void mtci_cache_report(mtc_cache *cache)
+{
+    if (!cache->evicted || mtci_self.is_reporting)
+        return;
+    mtci_self.is_reporting = true;
+    for (size_t i = 0; i < cache->front_count; i++) {
+        const mtci_lane *lane = &cache->lanes[i];
+        if (lane->ops->report)
+            lane->ops->report(lane->tier);
+    }
+    mtci_self.is_reporting = false;
+}
+
+mtc_status mtc_cache_resize(mtc_cache *cache, size_t tier, uint64_t size_bytes)
+{
+    if (!cache)
+        return MTC_E_INVALID;
+    mtci_cache_enter(cache);
+    mtc_status status = mtci_cache_gate(cache);
+    if (status == MTC_OK && tier >= cache->lane_count)
+        status = MTC_E_INVALID;
+    if (status == MTC_OK) {
+        const mtci_lane *lane = &cache->lanes[tier];
+        status = lane->ops->resize ? lane->ops->resize(lane->tier, size_bytes)
+                                   : MTC_E_UNSUPPORTED;
+        mtci_cache_report(cache);
+    }
+    mtci_cache_leave(cache);
+    return status;
+}
+
 mtc_tier *mtci_cache_tier_at(mtc_cache *cache, size_t index)
 {
     return index < cache->lane_count ? cache->lanes[index].tier : NULL;
@@ -136,6 +168,8 @@ static mtc_status attach(mtc_cache *cache, size_t i)
         .ctx = lane,
         .now_ms = host_now_ms,
         .log = host_log,
+        .evicted = cache->evicted,
+        .evicted_ctx = cache->evicted_ctx,
     };
     if (!lane->ops->attach)
         return MTC_OK;
@@ -151,6 +185,8 @@ static mtc_status lanes_init(mtc_cache *cache, const mtci_settings *settings,
         lane->keeper = &cache->keeper;
         if (cache->front_count == i && settings->tiers[i].tier->ops->find)
             cache->front_count++;
+        if (i == 0)
+            cache->find = settings->tiers[0].tier->ops->find;
         mtci_lane_init(lane, &settings->tiers[i], cache->clock);
         cache->lane_count = i + 1;
         mtc_status status = attach(cache, i);
@@ -169,7 +205,11 @@ static mtc_status cache_init(mtc_cache *cache, const mtci_settings *settings,
                              mtci_clock clock, mtc_error *error)
 {
     cache->clock = clock;
-    cache->seed = mtci_seed();
+    cache->seed = settings->hash_seed ? settings->hash_seed : mtci_seed();
+    cache->evicted = settings->evicted;
+    cache->evicted_ctx = settings->evicted_ctx;
+    cache->weigh = settings->weigh;
+    cache->weigh_ctx = settings->weigh_ctx;
     cache->strategy = settings->strategy;
     cache->value_size_max = settings->value_size_max;
     cache->grace_ms = settings->grace_ms;
@@ -227,7 +267,7 @@ mtc_status mtc_cache_open(const mtc_cache_options *options, mtc_error *error,
 /* Whether this thread runs a loader of the cache. */
 static bool is_inside_loader(const mtc_cache *cache)
 {
-    const mtci_leading *leading = mtci_thread_self()->leading;
+    const mtci_leading *leading = mtci_self.leading;
     for (; leading; leading = leading->outer) {
         if (leading->cache == cache)
             return true;
@@ -293,6 +333,7 @@ mtc_status mtc_cache_close(mtc_cache **variable)
         return MTC_OK;
     }
     atomic_store(cache->gate, MTCI_GATE_CLOSED);
+    mtci_pins_await_visitors(cache);
     wake_followers(cache);
     bool is_settled = settle(cache);
     mtci_keeper_stop(&cache->keeper);

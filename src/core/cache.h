@@ -31,12 +31,19 @@ struct mtc_cache {
     _Atomic uint32_t users;
     mtci_clock clock;
     uint64_t seed;
+    /* Of the first tier, if it answers at once. */
+    mtc_status (*find)(mtc_tier *tier, mtc_slice key, uint64_t hash,
+                       int64_t now_ms, mtc_value *out);
     size_t lane_count;
     size_t front_count; /* leading lanes that answer at once */
     size_t value_size_max;
     int64_t grace_ms;
     int64_t close_by_ms; /* boot time; the closing thread's */
     mtc_strategy strategy;
+    mtc_eviction_function evicted;
+    void *evicted_ctx;
+    mtc_weigh_function weigh;
+    void *weigh_ctx;
     char note[160];
     mtci_log log;
     mtci_keeper keeper;
@@ -64,6 +71,19 @@ static inline int64_t mtci_cache_now_ms(const mtc_cache *cache)
 mtc_status mtci_cache_open_at(const mtc_cache_options *options,
                               mtci_clock clock, mtc_error *error,
                               mtc_cache **cache);
+
+/* What the user's weigher says; no lock may be held. */
+static inline uint32_t mtci_cache_weigh(const mtc_cache *cache, mtc_slice key,
+                                        mtc_slice value)
+{
+    if (!cache->weigh || (!value.data && value.size > 0))
+        return 0;
+    return cache->weigh(cache->weigh_ctx, key, value);
+}
+
+/* Tells the user's listener what has left memory. No lock may be held; the
+ * cache is entered. What a listener drives out itself is told next time. */
+void mtci_cache_report(mtc_cache *cache);
 
 /* A call that may wait begins and ends. */
 void mtci_cache_enter(mtc_cache *cache);

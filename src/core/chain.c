@@ -21,7 +21,7 @@ static bool find_in(const mtci_lane *lane, mtc_slice key, uint64_t hash,
                     uint32_t flags, mtci_result *result)
 {
     mtc_status status =
-        lane->ops->find(lane->tier, key, hash, mtci_clock_ms(&lane->clock),
+        lane->ops->find(lane->tier, key, hash, mtci_clock_soon_ms(&lane->clock),
                         &result->value);
     if (is_hit(status, flags)) {
         if (status == MTC_ABSENT)
@@ -44,6 +44,14 @@ bool mtci_chain_find(mtc_cache *cache, mtc_slice key, uint64_t hash,
             return true;
     }
     return false;
+}
+
+void mtci_chain_expect(const mtc_cache *cache, const uint64_t *hashes,
+                       size_t count)
+{
+    const mtci_lane *lane = &cache->lanes[0];
+    if (cache->front_count > 0 && lane->ops->expect)
+        lane->ops->expect(lane->tier, hashes, count);
 }
 
 /* -- the other tiers ---------------------------------------------------- */
@@ -176,6 +184,7 @@ static bool fill_locked(mtci_lane *lane, mtci_flight *flight,
     op->is_fill = true;
     op->request.facts = *facts;
     op->request.sent_ms = sent_ms;
+    op->request.weight = flight->weight;
     op->request.ticket = flight->tickets[lane->index];
     if (mtc_value_share(value, &op->request.value) != MTC_OK) {
         mtci_op_release(op);

@@ -26,6 +26,10 @@ typedef struct mtci_look {
 bool mtci_chain_find(mtc_cache *cache, mtc_slice key, uint64_t hash,
                      uint32_t flags, mtci_result *result);
 
+/* Tells the first of them which keys will be looked up next. */
+void mtci_chain_expect(const mtc_cache *cache, const uint64_t *hashes,
+                       size_t count);
+
 /* Asks every tier, one after the other, for all keys together. Each look ends
  * with a result. */
 void mtci_chain_look(mtc_cache *cache, mtci_look *looks, size_t count,

@@ -18,6 +18,11 @@ static mtci_flight *find_locked(mtci_slot *slot, mtc_slice key, uint64_t hash)
     return NULL;
 }
 
+bool mtci_flight_is_open_locked(mtci_slot *slot, mtc_slice key, uint64_t hash)
+{
+    return find_locked(slot, key, hash) != NULL;
+}
+
 static bool is_marked_locked(const mtci_slot *slot, mtc_slice key,
                              uint64_t hash)
 {

@@ -70,6 +70,7 @@ typedef struct mtci_flight {
     uint64_t tickets[MTC_TIERS_MAX];
     struct mtc_load load;
     mtci_result result;
+    uint32_t weight; /* of what is about to be stored */
     size_t key_size;
     char key[];
 } mtci_flight;
@@ -82,6 +83,9 @@ static inline mtc_slice mtci_flight_key(const mtci_flight *flight)
 /* Joins the key's flight or opens one. NULL: out of memory. */
 mtci_flight *mtci_flight_enter(mtci_slots *slots, mtc_slice key, uint64_t hash,
                                mtci_party *party);
+
+/* Whether a flight of the key is open that a caller would join. */
+bool mtci_flight_is_open_locked(mtci_slot *slot, mtc_slice key, uint64_t hash);
 
 /* Gives back one count; the last one frees. */
 void mtci_flight_release(mtci_flight *flight);

@@ -230,6 +230,7 @@ static int64_t tend(mtci_keeper *keeper)
             if (!lane->workers && lane->ops->tend)
                 lane->ops->tend(lane->tier, mtci_cache_now_ms(cache));
         }
+        mtci_cache_report(cache);
     }
     return is_used ? MTCI_KEEPER_TICK_MS : MTCI_KEEPER_IDLE_MS;
 }

@@ -131,6 +131,15 @@ static mtc_status unholdable(mtc_verb verb)
     return verb == MTC_VERB_STORE ? MTC_PARTIAL : MTC_OK;
 }
 
+/* Whether the tier can keep the value of a store; if not, the key has to go. */
+static bool can_hold(const mtci_lane *lane, const mtc_request *request)
+{
+    const mtc_tier_ops *ops = lane->ops;
+    return (!ops->value_size_max ||
+            request->value.size <= ops->value_size_max) &&
+           request->facts.left_ms >= ops->life_step_ms;
+}
+
 /* Whether to send it; if not, it is complete. */
 static bool admit(mtci_lane *lane, mtci_op *op)
 {
@@ -149,9 +158,7 @@ static bool admit(mtci_lane *lane, mtci_op *op)
         end_unsent(op, MTC_E_UNAVAILABLE, true);
         return false;
     }
-    if (op->verb == MTC_VERB_STORE &&
-        ((ops->value_size_max && request->value.size > ops->value_size_max) ||
-         request->facts.left_ms < ops->life_step_ms)) {
+    if (op->verb == MTC_VERB_STORE && !can_hold(lane, request)) {
         op->verb = MTC_VERB_REMOVE;
         op->is_turned = true;
     }
@@ -210,6 +217,30 @@ void mtci_lane_submit(mtci_lane *lane, mtci_op *const *ops, size_t count)
         }
     }
     send(lane, verb, chunk, held);
+}
+
+static void request_done(mtc_request *request)
+{
+    (void)request;
+}
+
+mtc_status mtci_lane_write_now(mtci_lane *lane, mtc_verb verb,
+                               mtc_request *request)
+{
+    const mtc_tier_ops *ops = lane->ops;
+    if (lane->workers || ops->drive || mtci_lane_is_down(lane) ||
+        mtci_debts_count(&lane->debts) > 0)
+        return MTC_E_BUSY;
+    if (request->key.size > ops->key_size_max)
+        return unholdable(verb);
+    bool is_turned = verb == MTC_VERB_STORE && !can_hold(lane, request);
+    request->sent_ms = mtci_clock_ms(&lane->clock);
+    request->deadline_ms = request->sent_ms + lane->deadline_ms;
+    request->done = request_done;
+    ops->submit(lane->tier, is_turned ? MTC_VERB_REMOVE : verb, &request, 1);
+    if (is_turned && request->status == MTC_OK)
+        return MTC_PARTIAL;
+    return request->status;
 }
 
 int64_t mtci_lane_life(const mtci_lane *lane, int64_t ttl_ms)

@@ -87,6 +87,12 @@ int64_t mtci_lane_life(const mtci_lane *lane, int64_t ttl_ms);
  * cannot or must not be asked. Only queues: the slot may be held. */
 void mtci_lane_submit(mtci_lane *lane, mtci_op *const *ops, size_t count);
 
+/* A set, remove or expire of a tier that answers at once, without an
+ * operation: the request needs key, hash, value and facts. MTC_OK,
+ * MTC_PARTIAL; negative: not done, to be sent as an operation. */
+mtc_status mtci_lane_write_now(mtci_lane *lane, mtc_verb verb,
+                               mtc_request *request);
+
 /* Waits until the operation is complete, at most until its deadline and
  * until_ms, and tells how it ended. A caller that leaves before the answer
  * gets MTC_E_TIMEOUT, or MTC_E_CLOSED because the cache closes. */

@@ -59,6 +59,9 @@ static mtci_result load_finish(mtc_load *load, mtc_status status)
     if (result.value.ops)
         mtci_value_describe(&result.value, -1, &facts,
                             mtci_cache_now_ms(load->cache));
+    if (result.value.ops)
+        flight->weight = mtci_cache_weigh(load->cache, mtci_flight_key(flight),
+                                          mtc_value_slice(&result.value));
     pthread_mutex_lock(&flight->slot->mutex);
     if (result.value.ops && mtci_flight_stores(flight))
         mtci_chain_store_locked(load->cache, flight, &result.value,
@@ -67,6 +70,7 @@ static mtci_result load_finish(mtc_load *load, mtc_status status)
     pthread_mutex_unlock(&flight->slot->mutex);
     mtci_flight_wake(flight);
     mtci_chain_kick(load->cache);
+    mtci_cache_report(load->cache);
     return result;
 }
 
@@ -132,7 +136,7 @@ static void wait_for_answer(mtci_ask *ask)
 
 bool mtci_load_is_mine(const mtci_ask *ask)
 {
-    const mtci_leading *leading = mtci_thread_self()->leading;
+    const mtci_leading *leading = mtci_self.leading;
     for (; leading; leading = leading->outer) {
         if (leading->cache == ask->cache &&
             mtci_same_key(mtci_flight_key(leading->flight), ask->key))

@@ -10,6 +10,9 @@
  * so that no queue of a tier overflows. */
 #define WINDOW 1024u
 
+/* Keys that memory fetches at the same time. */
+#define FIND_CHUNK 16u
+
 static mtc_status sum_up(const mtc_item *items, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -45,20 +48,56 @@ static void below_fini(below *rest)
     free(rest->items);
 }
 
-/* Looks an item up in memory; true when it is settled. */
-static bool find_item(mtci_ask *ask, mtc_item *item)
+/* What memory did not have is marked with this until it is asked below. */
+#define NOT_YET MTC_PENDING
+
+static void find_item(const mtci_ask *first, mtc_item *item, uint64_t hash)
 {
-    mtc_cache *cache = ask->cache;
-    item->status = mtci_ask_key(ask, item->key);
-    if (item->status != MTC_OK)
-        return true;
-    if (!mtci_chain_find(cache, ask->key, ask->hash, ask->flags, &ask->result))
-        return false;
-    mtci_count_request(&cache->counters, ask->result.status,
-                       ask->result.outcome);
-    item->status = ask->result.status;
-    item->value = ask->result.value;
-    return true;
+    mtc_cache *cache = first->cache;
+    mtci_result result = {0};
+    if (!mtci_chain_find(cache, item->key, hash, first->flags, &result)) {
+        item->status = NOT_YET;
+        return;
+    }
+    mtci_count_request(&cache->counters, result.status, result.outcome);
+    item->status = result.status;
+    item->value = result.value;
+}
+
+/* Looks a few items up in memory, all of them being fetched at the same time;
+ * tells how many it does not have. */
+static size_t find_some(const mtci_ask *first, mtc_item *items, size_t count)
+{
+    mtc_cache *cache = first->cache;
+    uint64_t hashes[FIND_CHUNK];
+    size_t missing = 0;
+    for (size_t i = 0; i < count; i++) {
+        mtci_ask ask;
+        ask.cache = cache;
+        items[i].status = mtci_ask_key(&ask, items[i].key);
+        hashes[i] = items[i].status == MTC_OK ? ask.hash : 0;
+    }
+    mtci_chain_expect(cache, hashes, count);
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].status == MTC_OK)
+            find_item(first, &items[i], hashes[i]);
+        missing += items[i].status == NOT_YET;
+    }
+    return missing;
+}
+
+/* An ask for each item that memory did not have. */
+static void gather(const mtci_ask *first, mtc_item *items, size_t count,
+                   below *rest)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].status != NOT_YET)
+            continue;
+        mtci_ask ask = *first;
+        mtci_ask_key(&ask, items[i].key);
+        rest->items[rest->count] = i;
+        rest->asks[rest->count++] = ask;
+    }
 }
 
 /* Joins or opens the flight of each key that is left. */
@@ -105,26 +144,43 @@ static void follow_all(mtc_cache *cache, below *rest, mtc_item *items)
     }
 }
 
-static mtc_status get_window(const mtci_ask *first, mtc_item *items,
-                             size_t count)
+/* Asks the other tiers for what memory did not have. */
+static mtc_status get_below(const mtci_ask *first, mtc_item *items,
+                            size_t count, size_t missing)
 {
     below rest;
-    if (!below_init(&rest, count)) {
+    if (!below_init(&rest, missing)) {
         below_fini(&rest);
         return MTC_E_NO_MEMORY;
     }
-    for (size_t i = 0; i < count; i++) {
-        mtci_ask ask = *first;
-        if (find_item(&ask, &items[i]))
-            continue;
-        rest.items[rest.count] = i;
-        rest.asks[rest.count++] = ask;
-    }
+    gather(first, items, count, &rest);
     enter_all(&rest);
     lead_all(first->cache, &rest);
     follow_all(first->cache, &rest, items);
     below_fini(&rest);
     return MTC_OK;
+}
+
+static mtc_status get_window(const mtci_ask *first, mtc_item *items,
+                             size_t count)
+{
+    size_t missing = 0;
+    for (size_t at = 0; at < count; at += FIND_CHUNK) {
+        size_t size = count - at < FIND_CHUNK ? count - at : FIND_CHUNK;
+        missing += find_some(first, items + at, size);
+    }
+    if (missing == 0)
+        return MTC_OK;
+    mtc_status status = get_below(first, items, count, missing);
+    if (status == MTC_OK)
+        return MTC_OK;
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].status != NOT_YET)
+            continue;
+        items[i].status = status;
+        mtci_count(&first->cache->counters, MTCI_COUNT_ERRORS);
+    }
+    return missing == count ? status : MTC_OK;
 }
 
 mtc_status mtc_cache_get_many_with(mtc_cache *cache, mtc_item *items,
@@ -141,8 +197,6 @@ mtc_status mtc_cache_get_many_with(mtc_cache *cache, mtc_item *items,
     for (size_t at = 0; at < count; at += WINDOW) {
         size_t size = count - at < WINDOW ? count - at : WINDOW;
         status = get_window(&first, items + at, size);
-        for (size_t i = 0; status != MTC_OK && i < size; i++)
-            items[at + i].status = status;
         if (at == 0 && status != MTC_OK)
             return status; /* nothing was got */
     }
@@ -162,6 +216,8 @@ static void begin_one(const mtci_ask *first, mtc_verb verb, mtc_item *item,
     mtci_ask ask = *first;
     mtc_slice bytes = verb == MTC_VERB_STORE ? item->bytes : mtc_bytes(NULL, 0);
     item->status = mtci_ask_key(&ask, item->key);
+    if (item->status == MTC_OK && verb == MTC_VERB_STORE)
+        ask.weight = mtci_cache_weigh(ask.cache, item->key, bytes);
     if (item->status == MTC_OK)
         item->status = mtci_write_prepare(write, &ask, verb, bytes);
     if (item->status == MTC_OK)
@@ -195,6 +251,7 @@ static mtc_status write_many(const mtci_ask *first, mtc_verb verb,
         size_t size = count - at < window ? count - at : window;
         write_window(first, verb, items + at, writes, size);
     }
+    mtci_cache_report(first->cache);
     mtci_cache_leave(first->cache);
     pthread_setcancelstate(cancel_state, NULL);
     free(writes);

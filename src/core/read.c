@@ -1,7 +1,65 @@
 /*
  * The public reads of one key: memory first, the rest through an ask.
+ *
+ * A hit in the front tiers prepares nothing: no ask, no flight, no lock.
  */
+#include "base/hash.h"
 #include "core/ask.h"
+
+/* MTC_OK, or why the call cannot be served. */
+static inline mtc_status admit(const mtc_cache *cache, mtc_slice key)
+{
+    if (!cache)
+        return MTC_E_INVALID;
+    mtc_status status = mtci_cache_gate(cache);
+    if (status != MTC_OK)
+        return status;
+    if (!key.data && key.size > 0)
+        return MTC_E_INVALID;
+    return key.size > MTC_KEY_SIZE_MAX ? MTC_E_TOO_LARGE : MTC_OK;
+}
+
+/* The first tier has no fresh value: what it has, or what the other front
+ * tiers have. */
+static __attribute__((noinline)) bool find_further(mtc_cache *cache,
+                                                   mtc_slice key, uint64_t hash,
+                                                   mtc_status *status,
+                                                   mtc_value *value)
+{
+    int64_t now_ms = mtci_clock_soon_ms(&cache->clock);
+    if (*status == MTC_MISS)
+        *value = (mtc_value){0};
+    for (unsigned i = 0; i < cache->front_count; i++) {
+        const mtci_lane *lane = &cache->lanes[i];
+        if (i > 0)
+            *status = lane->ops->find(lane->tier, key, hash, now_ms, value);
+        if (*status == MTC_OK || *status == MTC_ABSENT) {
+            if (*status == MTC_ABSENT)
+                mtc_value_free(value);
+            mtci_count_request(&cache->counters, *status, (int)i);
+            return true;
+        }
+        mtc_value_free(value);
+    }
+    return false;
+}
+
+/* Looks in the tiers that answer at once, for a call without options. What
+ * value holds before does not matter. */
+static inline bool find_front(mtc_cache *cache, mtc_slice key, uint64_t hash,
+                              mtc_status *status, mtc_value *value)
+{
+    if (__builtin_expect(!cache->find, 0)) {
+        *value = (mtc_value){0};
+        return false;
+    }
+    int64_t now_ms = mtci_clock_soon_ms(&cache->clock);
+    *status = cache->find(cache->lanes[0].tier, key, hash, now_ms, value);
+    if (__builtin_expect(*status != MTC_OK, 0))
+        return find_further(cache, key, hash, status, value);
+    mtci_count_for(&cache->counters, mtci_self.pins, MTCI_COUNT_HITS);
+    return true;
+}
 
 /* Beyond memory: lead or follow the key's flight. */
 static mtc_status ask_below(mtci_ask *ask, mtc_value *value)
@@ -17,6 +75,90 @@ static mtc_status ask_below(mtci_ask *ask, mtc_value *value)
     }
     return mtci_ask_finish(ask, value);
 }
+
+/* Whether nothing below the front tiers could have the key: no other tier,
+ * and no load of it under way. */
+static bool is_nowhere(mtc_cache *cache, mtc_slice key, uint64_t hash)
+{
+    if (cache->front_count < cache->lane_count)
+        return false;
+    mtci_slot *slot = mtci_slot_of(&cache->slots, hash);
+    pthread_mutex_lock(&slot->mutex);
+    bool is_open = mtci_flight_is_open_locked(slot, key, hash);
+    pthread_mutex_unlock(&slot->mutex);
+    return !is_open;
+}
+
+/* The front tiers have nothing for a call without options. Ends the visit. */
+static __attribute__((noinline)) mtc_status
+get_below(mtc_cache *cache, mtc_slice key, uint64_t hash, mtc_value *value)
+{
+    mtci_ask ask;
+    if (is_nowhere(cache, key, hash)) {
+        mtci_count(&cache->counters, MTCI_COUNT_MISSES);
+        mtci_pins_part(mtci_self.pins);
+        return MTC_MISS;
+    }
+    mtci_cache_enter(cache);
+    mtci_pins_part(mtci_self.pins);
+    mtc_status status = mtci_ask_init(&ask, cache, NULL);
+    if (status == MTC_OK) {
+        ask.key = key;
+        ask.hash = hash;
+        status = ask_below(&ask, value);
+    }
+    mtci_cache_leave(cache);
+    return status;
+}
+
+/* A thread that cannot be registered. */
+static __attribute__((noinline)) mtc_status
+get_unregistered(mtc_cache *cache, mtc_slice key, mtc_value *value)
+{
+    mtc_call none = MTC_CALL_INIT;
+    return mtc_cache_get_with(cache, key, &none, value);
+}
+
+mtc_status mtc_cache_get(mtc_cache *cache, mtc_slice key, mtc_value *value)
+{
+    if (!value)
+        return MTC_E_INVALID;
+    mtci_pins *pins = mtci_pins_here();
+    if (!pins)
+        return get_unregistered(cache, key, value);
+    mtci_pins_visit(pins, cache);
+    mtc_status status = admit(cache, key);
+    if (__builtin_expect(status == MTC_OK, 1)) {
+        uint64_t hash = mtci_hash(key, cache->seed);
+        if (__builtin_expect(!find_front(cache, key, hash, &status, value), 0))
+            return get_below(cache, key, hash, value);
+    } else {
+        *value = (mtc_value){0};
+    }
+    mtci_pins_part(pins);
+    return status;
+}
+
+mtc_status mtc_cache_read(mtc_cache *cache, mtc_slice key, void *buffer,
+                          size_t buffer_size, size_t *size)
+{
+    mtc_value value;
+    if (!size || (!buffer && buffer_size > 0))
+        return MTC_E_INVALID;
+    *size = 0;
+    mtc_status status = mtc_cache_get(cache, key, &value);
+    if (status != MTC_OK)
+        return status;
+    *size = value.size;
+    if (value.size > buffer_size)
+        status = MTC_E_TOO_LARGE;
+    else if (value.size > 0)
+        memcpy(buffer, value.data, value.size);
+    mtc_value_free(&value);
+    return status;
+}
+
+/* -- with options ------------------------------------------------------- */
 
 static mtc_status ask_for(mtci_ask *ask, mtc_slice key, mtc_value *value)
 {
@@ -36,6 +178,8 @@ mtc_status mtc_cache_get_with(mtc_cache *cache, mtc_slice key,
                               const mtc_call *call, mtc_value *value)
 {
     mtci_ask ask;
+    if (!call)
+        return mtc_cache_get(cache, key, value);
     if (!value)
         return MTC_E_INVALID;
     *value = (mtc_value){0};
@@ -43,11 +187,6 @@ mtc_status mtc_cache_get_with(mtc_cache *cache, mtc_slice key,
     if (status != MTC_OK)
         return status;
     return ask_for(&ask, key, value);
-}
-
-mtc_status mtc_cache_get(mtc_cache *cache, mtc_slice key, mtc_value *value)
-{
-    return mtc_cache_get_with(cache, key, NULL, value);
 }
 
 mtc_status mtc_cache_get_or_load_with(mtc_cache *cache, mtc_slice key,
@@ -68,11 +207,40 @@ mtc_status mtc_cache_get_or_load_with(mtc_cache *cache, mtc_slice key,
     return ask_for(&ask, key, value);
 }
 
-mtc_status mtc_cache_get_or_load(mtc_cache *cache, mtc_slice key,
-                                 const mtc_strategy *strategy,
-                                 mtc_loader loader, void *ctx, mtc_value *value)
+/* A strategy of this version that needs no closer look before a hit. */
+static inline bool is_plain(const mtc_strategy *strategy)
+{
+    return !strategy ||
+           (strategy->struct_size == sizeof(*strategy) &&
+            strategy->ttl_ms >= 1 && strategy->ttl_ms <= MTC_TTL_MS_MAX);
+}
+
+static __attribute__((noinline)) mtc_status
+load_below(mtc_cache *cache, mtc_slice key, const mtc_strategy *strategy,
+           mtc_loader loader, void *ctx, mtc_value *value)
 {
     mtc_call call = MTC_CALL_INIT;
     call.strategy = strategy;
     return mtc_cache_get_or_load_with(cache, key, &call, loader, ctx, value);
+}
+
+mtc_status mtc_cache_get_or_load(mtc_cache *cache, mtc_slice key,
+                                 const mtc_strategy *strategy,
+                                 mtc_loader loader, void *ctx, mtc_value *value)
+{
+    mtc_status status;
+    bool is_found = false;
+    mtci_pins *pins = mtci_pins_here();
+    if (!value || !loader || !pins || !is_plain(strategy))
+        return load_below(cache, key, strategy, loader, ctx, value);
+    *value = (mtc_value){0};
+    mtci_pins_visit(pins, cache);
+    if (admit(cache, key) == MTC_OK) {
+        uint64_t hash = mtci_hash(key, cache->seed);
+        is_found = find_front(cache, key, hash, &status, value);
+    }
+    mtci_pins_part(pins);
+    if (is_found)
+        return status;
+    return load_below(cache, key, strategy, loader, ctx, value);
 }

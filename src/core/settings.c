@@ -346,6 +346,11 @@ mtc_status mtci_settings_init(mtci_settings *settings,
         known.log_level ? (int)known.log_level - 1 : MTC_LOG_WARNING;
     log->write = known.log;
     log->ctx = known.log_ctx;
+    settings->evicted = known.evicted;
+    settings->evicted_ctx = known.evicted_ctx;
+    settings->weigh = known.weigh;
+    settings->weigh_ctx = known.weigh_ctx;
+    settings->hash_seed = known.hash_seed;
     if (!is_known)
         return mtci_fail(error, MTC_E_INVALID, "options",
                          "struct_size is %u, which no version had, or options "

@@ -17,6 +17,11 @@ typedef struct mtci_settings {
     mtc_strategy strategy;
     size_t value_size_max;
     int64_t grace_ms;
+    mtc_eviction_function evicted;
+    void *evicted_ctx;
+    mtc_weigh_function weigh;
+    void *weigh_ctx;
+    uint64_t hash_seed;
     char name[72];
     char note[160]; /* why the default second tier is missing */
 } mtci_settings;

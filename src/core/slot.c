@@ -20,19 +20,18 @@ void mtci_slots_fini(mtci_slots *slots)
         pthread_mutex_destroy(&slots->slots[i].mutex);
 }
 
-static void void_flights_locked(mtci_slot *slot, const mtci_mark *mark)
+void mtci_slot_void_locked(mtci_slot *slot, mtc_slice key, uint64_t hash)
 {
     mtci_flight *flight = slot->flights;
     for (; flight; flight = flight->next) {
-        if (flight->hash == mark->hash &&
-            mtci_same_key(mtci_flight_key(flight), mark->key))
+        if (flight->hash == hash && mtci_same_key(mtci_flight_key(flight), key))
             flight->is_void = true;
     }
 }
 
 void mtci_mark_begin_locked(mtci_slot *slot, mtci_mark *mark)
 {
-    void_flights_locked(slot, mark);
+    mtci_slot_void_locked(slot, mark->key, mark->hash);
     mark->next = slot->marks;
     slot->marks = mark;
 }
@@ -43,5 +42,5 @@ void mtci_mark_end_locked(mtci_slot *slot, mtci_mark *mark)
     while (*at != mark)
         at = &(*at)->next;
     *at = mark->next;
-    void_flights_locked(slot, mark);
+    mtci_slot_void_locked(slot, mark->key, mark->hash);
 }

@@ -52,6 +52,10 @@ static inline mtci_slot *mtci_slot_of(mtci_slots *slots, uint64_t hash)
     return &slots->slots[(hash >> 20) % MTCI_SLOTS];
 }
 
+/* A write that is done while the slot is held: the key's flights become
+ * void. */
+void mtci_slot_void_locked(mtci_slot *slot, mtc_slice key, uint64_t hash);
+
 /* A write begins: the key's flights become void, later ones are born unable
  * to store. */
 void mtci_mark_begin_locked(mtci_slot *slot, mtci_mark *mark);

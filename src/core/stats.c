@@ -3,7 +3,44 @@
  */
 #include "core/stats.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "core/flight.h"
+
+void mtci_counters_fini(mtci_counters *counters)
+{
+    for (size_t i = 0; i < MTCI_STRIPES; i++)
+        free(atomic_load_explicit(&counters->own[i], memory_order_relaxed));
+}
+
+/* The stripe of the calling thread, made if need be; NULL: it has none. */
+static mtci_stripe *stripe_here(mtci_counters *counters)
+{
+    const mtci_pins *pins = mtci_pins_here();
+    if (!pins || pins->index >= MTCI_STRIPES)
+        return NULL;
+    _Atomic(mtci_stripe *) *own = &counters->own[pins->index];
+    mtci_stripe *stripe = atomic_load_explicit(own, memory_order_relaxed);
+    if (stripe)
+        return stripe;
+    stripe = aligned_alloc(alignof(mtci_stripe), sizeof(*stripe));
+    if (!stripe)
+        return NULL;
+    memset(stripe, 0, sizeof(*stripe));
+    atomic_store_explicit(own, stripe, memory_order_release);
+    return stripe;
+}
+
+void mtci_count_slowly(mtci_counters *counters, unsigned counter)
+{
+    if (stripe_here(counters)) {
+        mtci_count(counters, counter);
+        return;
+    }
+    atomic_fetch_add_explicit(&counters->shared.counts[counter], 1,
+                              memory_order_relaxed);
+}
 
 void mtci_count_request(mtci_counters *counters, mtc_status status, int outcome)
 {
@@ -25,10 +62,15 @@ void mtci_count_request(mtci_counters *counters, mtc_status status, int outcome)
 
 uint64_t mtci_counted(const mtci_counters *counters, unsigned counter)
 {
-    uint64_t sum = 0;
-    for (size_t i = 0; i < MTCI_STRIPES; i++)
-        sum += atomic_load_explicit(&counters->stripes[i].counts[counter],
-                                    memory_order_relaxed);
+    uint64_t sum = atomic_load_explicit(&counters->shared.counts[counter],
+                                        memory_order_relaxed);
+    for (size_t i = 0; i < MTCI_STRIPES; i++) {
+        const mtci_stripe *stripe =
+            atomic_load_explicit(&counters->own[i], memory_order_acquire);
+        if (stripe)
+            sum += atomic_load_explicit(&stripe->counts[counter],
+                                        memory_order_relaxed);
+    }
     return sum;
 }
 

@@ -1,6 +1,9 @@
 /*
- * Counters of a cache: one stripe for each few threads, summed when asked.
+ * Counters of a cache: a stripe for each thread, summed when asked.
  *
+ * A stripe is written by one living thread alone, so that counting is a load
+ * and a store; a thread that comes later goes on with the stripe of one that
+ * has gone. Threads beyond the last stripe share one, with atomic additions.
  * The list below defines each counter once. Any thread.
  */
 #ifndef MTCI_CORE_STATS_H
@@ -9,10 +12,10 @@
 #include <stdalign.h>
 #include <stdatomic.h>
 
-#include "core/thread.h"
+#include "base/pin.h"
 #include "mtc/stats.h"
 
-#define MTCI_STRIPES 16u
+#define MTCI_STRIPES 256u
 
 typedef enum mtci_counter {
     MTCI_COUNT_MISSES,
@@ -34,15 +37,36 @@ typedef struct mtci_stripe {
 } mtci_stripe;
 
 typedef struct mtci_counters {
-    mtci_stripe stripes[MTCI_STRIPES];
+    _Atomic(mtci_stripe *) own[MTCI_STRIPES]; /* by index of the thread */
+    mtci_stripe shared;
 } mtci_counters;
+
+/* Zeroed counters are valid. Frees the stripes. */
+void mtci_counters_fini(mtci_counters *counters);
+
+/* Counts for a thread that has no stripe yet, or none to have. */
+void mtci_count_slowly(mtci_counters *counters, unsigned counter);
+
+/* Counts for the calling thread, whose record is known (or NULL). */
+static inline void mtci_count_for(mtci_counters *counters,
+                                  const mtci_pins *pins, unsigned counter)
+{
+    mtci_stripe *own = NULL;
+    if (pins && pins->index < MTCI_STRIPES)
+        own = atomic_load_explicit(&counters->own[pins->index],
+                                   memory_order_relaxed);
+    if (__builtin_expect(!own, 0)) {
+        mtci_count_slowly(counters, counter);
+        return;
+    }
+    _Atomic uint64_t *count = &own->counts[counter];
+    uint64_t so_far = atomic_load_explicit(count, memory_order_relaxed);
+    atomic_store_explicit(count, so_far + 1, memory_order_relaxed);
+}
 
 static inline void mtci_count(mtci_counters *counters, unsigned counter)
 {
-    mtci_stripe *stripe =
-        &counters->stripes[mtci_thread_stripe() % MTCI_STRIPES];
-    atomic_fetch_add_explicit(&stripe->counts[counter], 1,
-                              memory_order_relaxed);
+    mtci_count_for(counters, mtci_self.pins, counter);
 }
 
 /* Counts a request that ended with status at tier outcome, MTCI_OUTCOME_MISS

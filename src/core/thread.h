@@ -1,6 +1,6 @@
 /*
- * The per-thread record, the library's only mutable global, and the check
- * that no loader waits for its own result.
+ * What a thread leads and what it waits for: the check that no loader waits
+ * for its own result.
  *
  * A thread that runs a loader leads that flight. Such a thread may wait for
  * another flight only if following leader after leader does not come back to
@@ -9,8 +9,7 @@
 #ifndef MTCI_CORE_THREAD_H
 #define MTCI_CORE_THREAD_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "base/thread.h"
 
 struct mtc_cache;
 struct mtci_flight;
@@ -21,22 +20,6 @@ typedef struct mtci_leading {
     struct mtci_flight *flight;
     const struct mtc_cache *cache;
 } mtci_leading;
-
-typedef struct mtci_thread {
-    mtci_leading *leading;       /* innermost; the rest through ->outer */
-    struct mtci_flight *waiting; /* guarded by the one mutex in thread.c */
-    unsigned stripe;             /* of the counters; 0: not given yet */
-    uint32_t random;             /* for one-in-N choices */
-} mtci_thread;
-
-mtci_thread *mtci_thread_self(void);
-
-/* A small number that spreads threads over stripes; the same for a thread's
- * whole life. */
-unsigned mtci_thread_stripe(void);
-
-/* True once in n calls of this thread, at random; n >= 1. */
-bool mtci_thread_one_in(int64_t n);
 
 /* The calling thread begins and ends to run the loader of a flight. An heir
  * may lead the flight before the one who dropped its load has ended. */

@@ -42,6 +42,7 @@ static mtc_status prepare_lane(mtci_write *write, mtci_lane *lane,
         return MTC_OK;
     int64_t life_ms = mtci_lane_life(lane, ask->ttl_ms);
     op->request.facts = (mtc_facts){.left_ms = life_ms, .ttl_ms = life_ms};
+    op->request.weight = ask->weight;
     return give_value(lane, borrowed, kept, &op->request.value);
 }
 
@@ -77,6 +78,12 @@ static void drop_old_locked(mtci_lane *lane, mtci_op *op)
     mtci_lane_submit(lane, &op, 1);
 }
 
+static void count_write(mtc_cache *cache, mtc_verb verb)
+{
+    mtci_count(&cache->counters,
+               verb == MTC_VERB_STORE ? MTCI_COUNT_SETS : MTCI_COUNT_REMOVES);
+}
+
 void mtci_write_begin(mtc_cache *cache, mtci_write *write)
 {
     mtci_slot *slot = mtci_slot_of(&cache->slots, write->mark.hash);
@@ -88,9 +95,7 @@ void mtci_write_begin(mtc_cache *cache, mtci_write *write)
             drop_old_locked(&cache->lanes[i], write->ops[i]);
     }
     pthread_mutex_unlock(&slot->mutex);
-    mtci_count(&cache->counters, write->verb == MTC_VERB_STORE
-                                     ? MTCI_COUNT_SETS
-                                     : MTCI_COUNT_REMOVES);
+    count_write(cache, write->verb);
 }
 
 void mtci_write_send(mtc_cache *cache)
@@ -131,25 +136,98 @@ mtc_status mtci_write_end(mtc_cache *cache, mtci_write *write, int64_t until_ms)
 
 /* -- the public calls --------------------------------------------------- */
 
+/* A request on the caller's stack, in every tier. A negative status: some
+ * tier could not, and all of them are asked again by operations. */
+static mtc_status write_now_locked(mtc_cache *cache, const mtci_ask *ask,
+                                   mtc_verb verb, const mtc_value *value)
+{
+    mtc_status result = MTC_OK;
+    for (size_t i = 0; i < cache->lane_count; i++) {
+        mtci_lane *lane = &cache->lanes[i];
+        mtc_request request = {.key = ask->key,
+                               .hash = ask->hash,
+                               .facts = {.left_ms = MTC_NO_END}};
+        if (verb == MTC_VERB_STORE) {
+            int64_t life_ms = mtci_lane_life(lane, ask->ttl_ms);
+            request.value = *value;
+            request.weight = ask->weight;
+            request.facts = (mtc_facts){.left_ms = life_ms, .ttl_ms = life_ms};
+        }
+        mtc_status status = mtci_lane_write_now(lane, verb, &request);
+        if (status < 0)
+            return status;
+        result = merge(verb, result, status);
+    }
+    return result;
+}
+
+/* Whether every tier answers at once: then nothing of a write is left when
+ * the slot is, and it needs neither operations nor a mark. */
+static bool write_now(mtc_cache *cache, const mtci_ask *ask, mtc_verb verb,
+                      mtc_slice value, mtc_status *status)
+{
+    if (cache->front_count < cache->lane_count ||
+        value.size > cache->value_size_max || (!value.data && value.size > 0))
+        return false;
+    mtc_value borrowed = mtc_value_borrow(value);
+    mtci_slot *slot = mtci_slot_of(&cache->slots, ask->hash);
+    pthread_mutex_lock(&slot->mutex);
+    mtci_slot_void_locked(slot, ask->key, ask->hash);
+    *status = write_now_locked(cache, ask, verb, &borrowed);
+    pthread_mutex_unlock(&slot->mutex);
+    if (*status < 0)
+        return false;
+    count_write(cache, verb);
+    return true;
+}
+
+/* A write some of whose tiers answer later; the cache is entered. */
+static mtc_status write_and_wait(mtci_ask *ask, mtc_verb verb, mtc_slice value)
+{
+    mtci_write write;
+    mtc_cache *cache = ask->cache;
+    mtc_status status = mtci_write_prepare(&write, ask, verb, value);
+    if (status != MTC_OK)
+        return status;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &ask->cancel_state);
+    mtci_write_begin(cache, &write);
+    mtci_write_send(cache);
+    status = mtci_write_end(cache, &write, ask->until_ms);
+    pthread_setcancelstate(ask->cancel_state, NULL);
+    return status;
+}
+
+/* One key. A write that is done at once is a visit; one that may wait, or
+ * whose thread cannot be registered, enters the cache. */
 static mtc_status write_one(mtc_cache *cache, mtc_slice key, mtc_verb verb,
                             mtc_slice value, const mtc_call *call)
 {
     mtci_ask ask;
-    mtci_write write;
+    if (!cache)
+        return MTC_E_INVALID;
+    mtci_pins *pins = mtci_pins_here();
+    if (pins)
+        mtci_pins_visit(pins, cache);
+    else
+        mtci_cache_enter(cache);
     mtc_status status = mtci_ask_init(&ask, cache, call);
     if (status == MTC_OK)
         status = mtci_ask_key(&ask, key);
-    if (status == MTC_OK)
-        status = mtci_write_prepare(&write, &ask, verb, value);
-    if (status != MTC_OK)
-        return status;
-    mtci_cache_enter(cache);
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &ask.cancel_state);
-    mtci_write_begin(cache, &write);
-    mtci_write_send(cache);
-    status = mtci_write_end(cache, &write, ask.until_ms);
-    mtci_cache_leave(cache);
-    pthread_setcancelstate(ask.cancel_state, NULL);
+    if (status == MTC_OK && verb == MTC_VERB_STORE)
+        ask.weight = mtci_cache_weigh(cache, key, value);
+    bool is_done =
+        status != MTC_OK || write_now(cache, &ask, verb, value, &status);
+    bool is_entered = !pins || !is_done || cache->evicted;
+    if (pins && is_entered)
+        mtci_cache_enter(cache);
+    if (pins)
+        mtci_pins_part(pins);
+    if (!is_done)
+        status = write_and_wait(&ask, verb, value);
+    if (is_entered) {
+        mtci_cache_report(cache);
+        mtci_cache_leave(cache);
+    }
     return status;
 }
 

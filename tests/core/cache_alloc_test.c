@@ -344,16 +344,21 @@ static bool open_once(long n, bool goes_on)
     return has_failed;
 }
 
-static void a_bulk_get_that_cannot_begin_says_so(void **state)
+static void a_bulk_get_that_cannot_go_on_says_so(void **state)
 {
     (void)state;
     prepare();
     mtct_alloc_arm(1, true);
     mtc_status status = mtc_cache_get_many(rig.cache, items, 3);
     mtct_alloc_disarm();
-    assert_int_equal(status, MTC_E_NO_MEMORY);
-    for (int i = 0; i < 3; i++)
-        assert_int_equal(items[i].status, MTC_E_NO_MEMORY);
+    /* What memory has needs no memory. */
+    assert_int_equal(status, MTC_PARTIAL);
+    size_t refused = 0;
+    for (int i = 0; i < 3; i++) {
+        refused += items[i].status == MTC_E_NO_MEMORY;
+        mtc_value_free(&items[i].value);
+    }
+    assert_true(refused > 0);
     mtct_rig_fini(&rig);
 }
 
@@ -381,7 +386,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_failed_allocation_makes_a_wrong_value),
-        cmocka_unit_test(a_bulk_get_that_cannot_begin_says_so),
+        cmocka_unit_test(a_bulk_get_that_cannot_go_on_says_so),
         cmocka_unit_test(a_cache_that_cannot_open_leaves_nothing),
         cmocka_unit_test(closing_needs_no_memory),
     };

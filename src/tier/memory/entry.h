@@ -1,14 +1,14 @@
 /*
- * Entries of the memory tier and the book that counts them.
+ * Entries of the memory tier: one object of the heap each.
  *
- * An entry is one allocation: header, value, key, etag. It lives as long as
- * somebody holds it: its shard while it is linked there, and every value that
- * was handed out. Links and the sieve mark are guarded by the mutex of the
- * shard; key, value and facts never change; any thread may hold and drop.
+ * header, facts that few have, key, value (at a multiple of 8), entity tag.
+ * Links and the policy's byte are guarded by the mutex of the shard; key,
+ * value and facts never change once the entry is published; hits is written
+ * by readers; end is cut under the mutex and read by anyone.
  *
- * The book counts bytes and entries against their limits. It outlives the
- * tier for as long as entries do, so that an entry which was evicted but is
- * still held goes on counting until it is given back.
+ * holds counts the tier (while the entry is linked or retired) and every
+ * value that refers to it by count. A value that refers to it by a pin is
+ * not counted.
  */
 #ifndef MTCI_TIER_MEMORY_ENTRY_H
 #define MTCI_TIER_MEMORY_ENTRY_H
@@ -16,73 +16,118 @@
 #include <stdatomic.h>
 
 #include "mtc/tier.h"
+#include "tier/memory/heap.h"
+#include "tier/memory/policy/node.h"
+#include "tier/memory/wheel.h"
 
-typedef struct mtci_book {
-    _Atomic uint64_t holder_count; /* the tier, and every entry alive */
-    _Atomic uint64_t bytes;        /* charged now; never above bytes_max */
-    uint64_t bytes_max;
-    _Atomic uint64_t entries; /* linked now; never above entries_max */
-    uint64_t entries_max;     /* UINT64_MAX: no limit */
-    _Atomic int32_t tier;     /* index of the tier in its cache */
-} mtci_book;
+/* Flags in the high 16 bits of end. Without any the entry is a plain value. */
+#define MTCI_ENTRY_EXTRA (UINT64_C(1) << 48) /* has mtci_extra */
+#define MTCI_ENTRY_WIDE  (UINT64_C(1) << 49) /* its key has 65,536 bytes */
 
-/* A book with one holder; NULL: out of memory. It is charged with itself. */
-mtci_book *mtci_book_new(uint64_t bytes_max, uint64_t entries_max);
-void mtci_book_drop(mtci_book *book);
+/* What every life is cut by: a copy must not outlive the truth by the part of
+ * a millisecond that the clock cuts off. */
+#define MTCI_TICK_MS 1
 
-/* Counts bytes if they fit. */
-bool mtci_book_charge(mtci_book *book, uint64_t bytes);
-void mtci_book_uncharge(mtci_book *book, uint64_t bytes);
-
-/* When a life of left_ms that counts from sent_ms ends here, on boot time. */
-int64_t mtci_life_end_ms(int64_t sent_ms, int64_t left_ms);
-
-/* What an allocation of size bytes costs, the allocator's part included. */
-uint64_t mtci_charge_of(size_t size);
+/* Values by count that one entry may have; more are copied. */
+#define MTCI_HOLDS_MAX 60000u
 
 typedef struct mtci_entry {
-    struct mtci_entry *next;  /* in its bucket */
-    struct mtci_entry *newer; /* in the order of arrival */
-    struct mtci_entry *older;
-    mtci_book *book;
-    uint64_t hash;
-    _Atomic int64_t end_ms; /* boot time; cut under the mutex of the shard */
-    int64_t ttl_ms;
-    int64_t window_ms;
-    size_t value_size;
-    _Atomic uint32_t holder_count;
-    uint32_t key_size;
-    int32_t load_ms;
-    uint16_t etag_size;
-    uint8_t kind;
-    bool is_visited; /* asked for since the hand of the sieve last passed */
-    _Alignas(16) unsigned char bytes[]; /* value, key, etag */
+    mtci_node node; /* own is the size of the key */
+    _Atomic uint64_t end;
+    mtci_wheel_link link;
+    uint32_t value_size;
+    uint32_t ttl_ms;
+    _Atomic uint16_t holds;
+    unsigned char bytes[6];
 } mtci_entry;
 
-/* Bytes that the entry of a request will be charged with. */
-uint64_t mtci_entry_charge(const mtc_request *request);
+/* Facts that few entries have. */
+typedef struct mtci_extra {
+    int64_t ttl_ms;
+    int64_t window_ms;
+    int32_t load_ms;
+    uint32_t weight;
+    uint16_t etag_size;
+    uint8_t kind;
+} mtci_extra;
 
-/* Bytes that the entry is charged with. */
-uint64_t mtci_entry_charged(const mtci_entry *entry);
+#define MTCI_KEY_AT       offsetof(mtci_entry, bytes)
+#define MTCI_EXTRA_AT     sizeof(mtci_entry)
+#define MTCI_EXTRA_KEY_AT (MTCI_EXTRA_AT + sizeof(mtci_extra))
 
-/* An entry from a STORE request, for which its charge is already counted:
- * dropping the last holder uncharges it. NULL: out of memory, and the charge
- * is still the caller's. */
-mtci_entry *mtci_entry_new(mtci_book *book, const mtc_request *request);
+/* When a life of left_ms that counts from sent_ms ends, as end keeps it. */
+uint64_t mtci_entry_end(int64_t sent_ms, int64_t left_ms);
 
-void mtci_entry_hold(mtci_entry *entry);
-void mtci_entry_drop(mtci_entry *entry);
+/* Bytes of the object for the entry of a request. */
+size_t mtci_entry_size(const mtc_request *request);
 
-bool mtci_entry_has_key(const mtci_entry *entry, mtc_slice key, uint64_t hash);
+/* Writes the entry of a request into an object, held once. */
+void mtci_entry_fill(mtci_entry *entry, const mtc_request *request);
+
+static inline uint64_t mtci_entry_flags(const mtci_entry *entry)
+{
+    return atomic_load_explicit(&entry->end, memory_order_relaxed) &
+           ~MTCI_END_MASK;
+}
+
+static inline mtci_extra *mtci_entry_extra(const mtci_entry *entry,
+                                           uint64_t flags)
+{
+    if (!(flags & MTCI_ENTRY_EXTRA))
+        return NULL;
+    return (mtci_extra *)((char *)entry + MTCI_EXTRA_AT);
+}
+
+static inline mtc_slice mtci_entry_key(const mtci_entry *entry)
+{
+    uint64_t flags = mtci_entry_flags(entry);
+    size_t at = MTCI_KEY_AT;
+    size_t size = entry->node.own;
+    if (__builtin_expect(flags != 0, 0)) {
+        if (flags & MTCI_ENTRY_EXTRA)
+            at = MTCI_EXTRA_KEY_AT;
+        if (flags & MTCI_ENTRY_WIDE)
+            size = UINT16_MAX + (size_t)1;
+    }
+    return mtc_bytes((const char *)entry + at, size);
+}
+
+/* Keys are short: no call for those of up to 16 bytes. */
+static inline bool mtci_same_bytes(const void *a, const void *b, size_t size)
+{
+    uint64_t x[2];
+    uint64_t y[2];
+    if (size > 16 || size < 8)
+        return size == 0 || memcmp(a, b, size) == 0;
+    memcpy(&x[0], a, 8);
+    memcpy(&y[0], b, 8);
+    memcpy(&x[1], (const char *)a + size - 8, 8);
+    memcpy(&y[1], (const char *)b + size - 8, 8);
+    return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+}
+
+static inline bool mtci_entry_has_key(const mtci_entry *entry, mtc_slice key)
+{
+    mtc_slice own = mtci_entry_key(entry);
+    return own.size == key.size &&
+           mtci_same_bytes(own.data, key.data, key.size);
+}
+
+/* Where the value begins: behind the key. */
+static inline const void *mtci_entry_value(mtc_slice key)
+{
+    return (const void *)(((uintptr_t)key.data + key.size + 7) & ~(uintptr_t)7);
+}
 
 /* What is left at now_ms; 0 or less when its life has ended, MTC_NO_END when
  * it never does. */
-int64_t mtci_entry_left_ms(const mtci_entry *entry, int64_t now_ms);
+static inline int64_t mtci_end_left_ms(uint64_t end, int64_t now_ms)
+{
+    end &= MTCI_END_MASK;
+    return end == MTCI_END_NEVER ? MTC_NO_END : (int64_t)end - now_ms;
+}
 
 void mtci_entry_facts(const mtci_entry *entry, int64_t now_ms,
                       mtc_facts *facts);
-
-/* A value that takes over one hold on the entry. */
-mtc_value mtci_entry_value_take(mtci_entry *entry);
 
 #endif

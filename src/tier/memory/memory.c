@@ -1,326 +1,504 @@
 /*
- * The memory tier: a budget of bytes over shards chosen by hash.
- *
- * It owns the shards and one hold on the book that counts what they keep. It
- * answers at once, inside submit or find, on whatever thread calls; each call
- * takes the mutex of one shard, and of others one at a time to make room.
- * Room is reserved in the book before memory is asked for, so that the budget
- * holds at every moment.
+ * The memory tier behind the tier contract; see memory.h.
  */
-#include "tier/open.h"
+#include "tier/memory/memory.h"
 
 #include <stdlib.h>
 
 #include "base/error.h"
 #include "mtc/cache.h"
-#include "tier/memory/shard.h"
+#include "tier/open.h"
 
 /* One shard for so many bytes of budget, so that small budgets are not spent
  * on tables, and for so many entries, so that each shard has some to choose
- * a victim from. */
-#define SHARD_BUDGET_BYTES 1048576u
-#define SHARD_ENTRIES      256u
-#define SHARD_COUNT_MAX    64u
-/* Chains looked at by one call of tend, over all shards. */
-#define TEND_BUCKETS 8192u
-/* Odd; neighbouring numbers times this differ in their high bits. */
-#define SPREAD UINT64_C(0x9e3779b97f4a7c15)
+ * a victim from. Large budgets get more shards, so that none is long at
+ * work. */
+#define SHARD_BYTES     ((uint64_t)4 << 20)
+#define SHARD_ENTRIES   64u
+#define SHARD_COUNT     64u
+#define SHARD_BYTES_MAX ((uint64_t)1 << 30)
+#define SHARD_COUNT_MAX 1024u
+
+/* Retired bytes of a shard, as a part of its share of the budget. */
+#define RETIRED_PART 64u
+
+/* Steps of the wheel that one hold of a mutex, and one call of tend, take. */
+#define SWEEP_STEPS 256u
+#define TEND_STEPS  131072u
+
+#define MEMORY_SIZE_MIN (64u * 1024u)
 
 typedef struct memory_options {
     int64_t size;
     int64_t entries;
+    int64_t weight;
+    char policy[16];
 } memory_options;
 
-typedef struct memory_tier {
-    mtc_tier base;
-    mtci_book *book;
-    mtci_shard *shards;
-    size_t shard_count;          /* a power of two */
-    _Atomic uint64_t overhead;   /* bytes charged for no entry */
-    _Atomic uint64_t evict_next; /* counts the choices of a shard */
-} memory_tier;
-
-static mtci_shard *shard_of(const memory_tier *memory, uint64_t hash)
+static mtci_memory *memory_of(mtc_tier *tier)
 {
-    /* The low bits choose the bucket. */
-    return &memory->shards[(hash >> 48) & (memory->shard_count - 1)];
+    return (mtci_memory *)tier;
 }
 
-/* Of two shards the fuller one, so that all stay about equally full. */
-static mtci_shard *fuller_of_two(memory_tier *memory)
-{
-    uint64_t turn =
-        atomic_fetch_add_explicit(&memory->evict_next, 1, memory_order_relaxed);
-    mtci_shard *one = &memory->shards[turn & (memory->shard_count - 1)];
-    mtci_shard *other = shard_of(memory, turn * SPREAD);
-    uint64_t one_bytes =
-        atomic_load_explicit(&one->bytes, memory_order_relaxed);
-    uint64_t other_bytes =
-        atomic_load_explicit(&other->bytes, memory_order_relaxed);
-    return one_bytes >= other_bytes ? one : other;
-}
+/* -- reading ------------------------------------------------------------ */
 
-static bool evict_one(memory_tier *memory)
+/* The key's entry, counted: for a thread that has no pin left. */
+static mtci_entry *find_counted(mtci_shard *shard, mtc_slice key, uint64_t hash)
 {
-    if (mtci_shard_evict(fuller_of_two(memory)))
-        return true;
-    for (size_t i = 0; i < memory->shard_count; i++) {
-        if (mtci_shard_evict(&memory->shards[i]))
-            return true;
+    mtci_place place;
+    mtci_entry *entry = NULL;
+    pthread_mutex_lock(&shard->mutex);
+    if (mtci_table_find(&shard->table, key, hash, &place)) {
+        entry = mtci_pool_entry(
+            shard->pool, atomic_load_explicit(&place.bucket->refs[place.index],
+                                              memory_order_relaxed));
+        if (!mtci_entry_hold(entry))
+            entry = NULL;
     }
-    return false;
-}
-
-/* Charges bytes to the book, evicting as need be. What could not fit into an
- * empty tier evicts nothing. */
-static bool reserve(memory_tier *memory, uint64_t bytes)
-{
-    uint64_t overhead =
-        atomic_load_explicit(&memory->overhead, memory_order_relaxed);
-    if (bytes > memory->book->bytes_max - overhead)
-        return false;
-    while (!mtci_book_charge(memory->book, bytes)) {
-        if (!evict_one(memory))
-            return false;
-    }
-    return true;
-}
-
-/* Doubles the table of a shard that has more entries than buckets. Without
- * room for it chains get longer, and nothing else happens. */
-static void grow(memory_tier *memory, mtci_shard *shard)
-{
-    size_t count = mtci_shard_crowded(shard);
-    if (count == 0 || !reserve(memory, mtci_shard_table_charge(count)))
-        return;
-    uint64_t charge = mtci_shard_table_charge(count);
-    mtci_entry **buckets = calloc(count, sizeof(*buckets));
-    if (!buckets) {
-        mtci_book_uncharge(memory->book, charge);
-        return;
-    }
-    size_t freed_count;
-    free(mtci_shard_grow(shard, buckets, count, &freed_count));
-    uint64_t freed = mtci_shard_table_charge(freed_count);
-    mtci_book_uncharge(memory->book, freed);
-    atomic_fetch_add_explicit(&memory->overhead, charge - freed,
-                              memory_order_relaxed);
-}
-
-/* A new entry within the budget; NULL: no room, or out of memory. */
-static mtci_entry *entry_for(memory_tier *memory, const mtc_request *request)
-{
-    uint64_t charge = mtci_entry_charge(request);
-    if (!reserve(memory, charge))
-        return NULL;
-    mtci_entry *entry = mtci_entry_new(memory->book, request);
-    if (!entry)
-        mtci_book_uncharge(memory->book, charge);
+    pthread_mutex_unlock(&shard->mutex);
     return entry;
 }
 
-static bool put(memory_tier *memory, mtci_shard *shard, mtci_entry *entry)
+/* What an entry is at now_ms: MTC_OK, MTC_STALE, MTC_ABSENT or MTC_MISS. */
+static mtc_status judge(const mtci_entry *entry, uint64_t end, int64_t now_ms)
 {
-    while (!mtci_shard_put_take(shard, entry)) {
-        if (!evict_one(memory))
-            return false;
-    }
-    return true;
+    int64_t left_ms = mtci_end_left_ms(end, now_ms);
+    const mtci_extra *extra = mtci_entry_extra(entry, end & ~MTCI_END_MASK);
+    if (left_ms <= 0)
+        return MTC_MISS;
+    if (!extra)
+        return MTC_OK;
+    bool is_stale = left_ms <= extra->window_ms;
+    if (extra->kind == MTC_KIND_VALUE)
+        return is_stale ? MTC_STALE : MTC_OK;
+    /* A negative entry past its soft end says nothing, and neither does a
+     * lease. */
+    return extra->kind == MTC_KIND_ABSENT && !is_stale ? MTC_ABSENT : MTC_MISS;
 }
 
-static void complete_store(memory_tier *memory, mtc_request *request)
+static inline void note_hit(const mtci_memory *memory, mtci_entry *entry,
+                            uint64_t hash)
 {
-    mtci_shard *shard = shard_of(memory, request->hash);
-    mtci_entry *entry = NULL;
-    bool has_life = true;
-    if (mtci_life_end_ms(request->sent_ms, request->facts.left_ms) <=
-        request->sent_ms)
-        has_life = false;
-    if (has_life)
-        entry = entry_for(memory, request);
-    if (entry && put(memory, shard, entry)) {
-        grow(memory, shard);
-        mtc_request_complete(request, MTC_OK, NULL);
-        return;
-    }
-    if (entry)
-        mtci_entry_drop(entry);
-    mtci_shard_remove(shard, request->key, request->hash);
-    mtc_request_complete(request, MTC_PARTIAL,
-                         has_life ? "no room in memory" : NULL);
+    uint8_t hits =
+        atomic_load_explicit(&entry->node.hits, memory_order_relaxed);
+    if (hits < MTCI_HITS_MAX)
+        atomic_store_explicit(&entry->node.hits, (uint8_t)(hits + 1),
+                              memory_order_relaxed);
+    uint64_t mask = atomic_load_explicit(&memory->shared->sample_mask,
+                                         memory_order_relaxed);
+    if (__builtin_expect((hash & mask) == 0, 0) && memory->policy->sample)
+        memory->policy->sample(memory->shared, hash);
 }
 
-static void complete_read(memory_tier *memory, mtc_request *request)
+/* A policy that wants every hit in its order gets it under the mutex. */
+static void tell_hit(const mtci_memory *memory, mtc_slice key, uint64_t hash)
+{
+    mtci_place place;
+    mtci_shard *shard = mtci_memory_shard(memory, hash);
+    pthread_mutex_lock(&shard->mutex);
+    if (mtci_table_find(&shard->table, key, hash, &place))
+        memory->policy->hit(shard->policy, atomic_load_explicit(
+                                               &place.bucket->refs[place.index],
+                                               memory_order_relaxed));
+    pthread_mutex_unlock(&shard->mutex);
+}
+
+static void value_of(const mtci_entry *entry, mtc_value *out)
+{
+    out->data = mtci_entry_value(mtci_entry_key(entry));
+    out->size = entry->value_size;
+}
+
+/* A hit of a thread without a free pin is counted in place of pinned. */
+static mtc_status find_slowly(mtci_memory *memory, mtc_slice key, uint64_t hash,
+                              int64_t now_ms, mtc_value *out)
 {
     mtci_entry *entry =
-        mtci_shard_find(shard_of(memory, request->hash), request->key,
-                        request->hash, request->sent_ms);
+        find_counted(mtci_memory_shard(memory, hash), key, hash);
+    if (!entry)
+        return MTC_MISS;
+    *out = (mtc_value){NULL, 0, &memory->pool->counted, entry};
+    value_of(entry, out);
+    mtc_status status =
+        judge(entry, atomic_load_explicit(&entry->end, memory_order_relaxed),
+              now_ms);
+    if (status == MTC_MISS)
+        mtc_value_free(out);
+    else
+        note_hit(memory, entry, hash);
+    return status;
+}
+
+/* Hands out an entry that is pinned in the free slot. */
+static inline void give_pinned(const mtci_memory *memory, mtci_entry *entry,
+                               mtci_pins *pins, unsigned slot, mtc_value *out)
+{
+    mtci_pin_keep(pins);
+    out->ops = &memory->pool->pinned;
+    out->owner = &pins->at[slot];
+    value_of(entry, out);
+}
+
+/* Any entry, wherever it is. */
+static __attribute__((noinline)) mtc_status
+find_any(mtci_memory *memory, mtc_slice key, uint64_t hash, int64_t now_ms,
+         mtc_value *out)
+{
+    unsigned slot;
+    mtci_shard *shard = mtci_memory_shard(memory, hash);
+    mtci_pins *pins = mtci_pins_here();
+    if (!pins || !mtci_pins_slot(pins, &slot))
+        return find_slowly(memory, key, hash, now_ms, out);
+    mtci_entry *entry = mtci_table_pin(&shard->table, key, hash, pins, slot);
+    if (!entry)
+        return MTC_MISS;
+    uint64_t end = atomic_load_explicit(&entry->end, memory_order_relaxed);
+    mtc_status status = judge(entry, end, now_ms);
+    if (status == MTC_MISS) {
+        mtci_pin_clear(pins, slot);
+        return MTC_MISS;
+    }
+    note_hit(memory, entry, hash);
+    if (memory->policy->hit)
+        tell_hit(memory, key, hash);
+    give_pinned(memory, entry, pins, slot, out);
+    return status;
+}
+
+/* Most hits are plain values; all else is found the longer way. */
+static mtc_status memory_find(mtc_tier *tier, mtc_slice key, uint64_t hash,
+                              int64_t now_ms, mtc_value *out)
+{
+    mtci_memory *memory = memory_of(tier);
+    mtci_pins *pins = mtci_self.pins;
+    if (__builtin_expect(!pins || !pins->free, 0))
+        return find_any(memory, key, hash, now_ms, out);
+    unsigned slot = (unsigned)__builtin_ctzll(pins->free);
+    const mtci_table *table = &mtci_memory_shard(memory, hash)->table;
+    mtci_entry *entry = mtci_table_pin_first(table, key, hash, pins, slot);
+    if (__builtin_expect(!entry, 0))
+        return find_any(memory, key, hash, now_ms, out);
+    uint64_t end = atomic_load_explicit(&entry->end, memory_order_relaxed);
+    if (__builtin_expect(end > MTCI_END_MASK || (int64_t)end <= now_ms, 0))
+        return find_any(memory, key, hash, now_ms, out);
+    note_hit(memory, entry, hash);
+    mtci_pin_keep(pins);
+    size_t value_at = (MTCI_KEY_AT + key.size + 7) & ~(size_t)7;
+    out->data = (const char *)entry + value_at;
+    out->size = entry->value_size;
+    out->ops = &memory->pool->pinned;
+    out->owner = &pins->at[slot];
+    return MTC_OK;
+}
+
+/* For a policy that is told of every hit. */
+static mtc_status memory_find_exact(mtc_tier *tier, mtc_slice key,
+                                    uint64_t hash, int64_t now_ms,
+                                    mtc_value *out)
+{
+    return find_any(memory_of(tier), key, hash, now_ms, out);
+}
+
+static void memory_expect(mtc_tier *tier, const uint64_t *hashes, size_t count)
+{
+    const mtci_memory *memory = memory_of(tier);
+    for (size_t i = 0; i < count; i++)
+        mtci_table_expect(&mtci_memory_shard(memory, hashes[i])->table,
+                          hashes[i]);
+    for (size_t i = 0; i < count; i++)
+        mtci_table_expect_entry(&mtci_memory_shard(memory, hashes[i])->table,
+                                hashes[i]);
+}
+
+/* -- submitting --------------------------------------------------------- */
+
+static void complete_store(mtci_memory *memory, mtc_request *request)
+{
+    uint64_t end = mtci_entry_end(request->sent_ms, request->facts.left_ms);
+    if (end <= (uint64_t)request->sent_ms) {
+        mtci_memory_remove(memory, request);
+        mtc_request_complete(request, MTC_PARTIAL, NULL);
+        return;
+    }
+    mtc_status status = mtci_memory_store(memory, request);
+    mtc_request_complete(request, status,
+                         status == MTC_OK ? NULL : "no room in memory");
+}
+
+static void complete_read(mtci_memory *memory, mtc_request *request)
+{
+    mtci_entry *entry = find_counted(mtci_memory_shard(memory, request->hash),
+                                     request->key, request->hash);
     if (!entry) {
         mtc_request_complete(request, MTC_MISS, NULL);
         return;
     }
+    mtc_value value = {NULL, 0, &memory->pool->counted, entry};
+    value_of(entry, &value);
     mtci_entry_facts(entry, request->sent_ms, &request->facts);
-    request->value = mtci_entry_value_take(entry);
+    if (request->facts.left_ms <= 0) {
+        mtc_value_free(&value);
+        mtc_request_complete(request, MTC_MISS, NULL);
+        return;
+    }
+    note_hit(memory, entry, request->hash);
+    request->value = value;
     mtc_request_complete(request, MTC_OK, NULL);
 }
 
-static void complete_change(memory_tier *memory, mtc_verb verb,
-                            mtc_request *request)
+static void complete_expire(mtci_memory *memory, mtc_request *request)
 {
-    mtci_shard *shard = shard_of(memory, request->hash);
-    if (verb == MTC_VERB_REMOVE)
-        mtci_shard_remove(shard, request->key, request->hash);
-    else
-        mtci_shard_expire(shard, request->key, request->hash, request->sent_ms);
+    mtci_shard *shard = mtci_memory_shard(memory, request->hash);
+    pthread_mutex_lock(&shard->mutex);
+    mtci_shard_expire_locked(shard, request->key, request->hash,
+                             request->sent_ms);
+    mtci_shard_tidy_locked(shard);
+    pthread_mutex_unlock(&shard->mutex);
     mtc_request_complete(request, MTC_OK, NULL);
 }
 
 static void memory_submit(mtc_tier *tier, mtc_verb verb,
                           mtc_request *const *requests, size_t count)
 {
-    memory_tier *memory = (memory_tier *)tier;
+    mtci_memory *memory = memory_of(tier);
     for (size_t i = 0; i < count; i++) {
-        if (verb == MTC_VERB_READ)
+        if (verb == MTC_VERB_READ) {
             complete_read(memory, requests[i]);
-        else if (verb == MTC_VERB_STORE)
+        } else if (verb == MTC_VERB_STORE) {
             complete_store(memory, requests[i]);
-        else
-            complete_change(memory, verb, requests[i]);
+        } else if (verb == MTC_VERB_EXPIRE) {
+            complete_expire(memory, requests[i]);
+        } else {
+            mtci_memory_remove(memory, requests[i]);
+            mtc_request_complete(requests[i], MTC_OK, NULL);
+        }
     }
 }
 
-static mtc_status memory_find(mtc_tier *tier, mtc_slice key, uint64_t hash,
-                              int64_t now_ms, mtc_value *out)
-{
-    memory_tier *memory = (memory_tier *)tier;
-    mtci_entry *entry =
-        mtci_shard_find(shard_of(memory, hash), key, hash, now_ms);
-    if (!entry)
-        return MTC_MISS;
-    bool is_stale = mtci_entry_left_ms(entry, now_ms) <= entry->window_ms;
-    bool is_value = entry->kind == MTC_KIND_VALUE;
-    /* A negative entry past its soft end says nothing, and neither does a
-     * lease. */
-    if (!is_value && (is_stale || entry->kind != MTC_KIND_ABSENT)) {
-        mtci_entry_drop(entry);
-        return MTC_MISS;
-    }
-    *out = mtci_entry_value_take(entry);
-    if (!is_value)
-        return MTC_ABSENT;
-    return is_stale ? MTC_STALE : MTC_OK;
-}
+/* -- housekeeping ------------------------------------------------------- */
 
 static mtc_status memory_attach(mtc_tier *tier, const mtc_tier_host *host)
 {
-    memory_tier *memory = (memory_tier *)tier;
-    atomic_store_explicit(&memory->book->tier, (int32_t)host->index,
+    mtci_memory *memory = memory_of(tier);
+    atomic_store_explicit(&memory->pool->tier, (int32_t)host->index,
                           memory_order_relaxed);
+    memory->host = host;
+    for (size_t i = 0; i < memory->shard_count; i++)
+        memory->shards[i].has_listener = host->evicted != NULL;
     return MTC_OK;
+}
+
+/* Drops what has expired in one shard, a little at a time. */
+static void sweep(mtci_shard *shard, int64_t now_ms, size_t *steps)
+{
+    bool has_more = mtci_wheel_is_due(&shard->wheel, now_ms);
+    while (has_more && *steps > 0) {
+        size_t work = *steps < SWEEP_STEPS ? *steps : SWEEP_STEPS;
+        *steps -= work;
+        pthread_mutex_lock(&shard->mutex);
+        has_more = mtci_shard_sweep_locked(shard, now_ms, &work);
+        mtci_shard_free_locked(shard);
+        pthread_mutex_unlock(&shard->mutex);
+        *steps += work;
+    }
 }
 
 static void memory_tend(mtc_tier *tier, int64_t now_ms)
 {
-    memory_tier *memory = (memory_tier *)tier;
+    mtci_memory *memory = memory_of(tier);
+    size_t steps = TEND_STEPS;
     for (size_t i = 0; i < memory->shard_count; i++)
-        mtci_shard_sweep(&memory->shards[i], now_ms,
-                         TEND_BUCKETS / memory->shard_count);
+        sweep(&memory->shards[i], now_ms, &steps);
+}
+
+static void memory_report(mtc_tier *tier)
+{
+    mtci_memory *memory = memory_of(tier);
+    for (size_t i = 0; i < memory->shard_count; i++) {
+        mtci_shard *shard = &memory->shards[i];
+        if (!atomic_load_explicit(&shard->has_notices, memory_order_relaxed))
+            continue;
+        pthread_mutex_lock(&shard->mutex);
+        atomic_store_explicit(&shard->has_notices, false, memory_order_relaxed);
+        mtci_notices notices = shard->notices;
+        shard->notices = (mtci_notices){0};
+        pthread_mutex_unlock(&shard->mutex);
+        mtci_notices_tell(&notices, memory->host);
+    }
 }
 
 static void memory_usage(mtc_tier *tier, mtc_tier_usage *out)
 {
-    memory_tier *memory = (memory_tier *)tier;
-    mtci_book *book = memory->book;
+    mtci_memory *memory = memory_of(tier);
+    const mtci_heap *heap = memory->pool->heap;
     *out = (mtc_tier_usage){
-        .bytes = atomic_load_explicit(&book->bytes, memory_order_relaxed),
-        .bytes_max = book->bytes_max,
-        .entries = atomic_load_explicit(&book->entries, memory_order_relaxed),
+        .bytes = mtci_heap_committed(heap) + memory->fixed_bytes,
+        .bytes_max = mtci_heap_budget(heap) + memory->fixed_bytes,
     };
     for (size_t i = 0; i < memory->shard_count; i++) {
         mtci_shard *shard = &memory->shards[i];
         pthread_mutex_lock(&shard->mutex);
-        out->evicted_size += shard->evicted_size;
-        out->evicted_expired += shard->evicted_expired;
-        out->evicted_replaced += shard->evicted_replaced;
-        out->evicted_removed += shard->evicted_removed;
+        out->entries += shard->table.entry_count;
+        out->evicted_size += shard->evicted[MTC_EVICTED_SIZE];
+        out->evicted_expired += shard->evicted[MTC_EVICTED_EXPIRED];
+        out->evicted_replaced += shard->evicted[MTC_EVICTED_REPLACED];
+        out->evicted_removed += shard->evicted[MTC_EVICTED_REMOVED];
         pthread_mutex_unlock(&shard->mutex);
     }
 }
 
+static mtc_status memory_resize(mtc_tier *tier, uint64_t size)
+{
+    mtci_memory *memory = memory_of(tier);
+    if (size < MEMORY_SIZE_MIN || size <= memory->fixed_bytes)
+        return MTC_E_INVALID;
+    mtc_status status =
+        mtci_heap_resize(memory->pool->heap, size - memory->fixed_bytes);
+    if (status != MTC_OK)
+        return status;
+    mtci_memory_shrink(memory);
+    atomic_store_explicit(&memory->is_full, false, memory_order_relaxed);
+    return MTC_OK;
+}
+
 static void memory_close(mtc_tier *tier)
 {
-    memory_tier *memory = (memory_tier *)tier;
+    mtci_memory *memory = memory_of(tier);
+    mtci_retired left = {0};
     if (!memory)
         return;
     for (size_t i = 0; i < memory->shard_count; i++)
-        mtci_shard_fini(&memory->shards[i]);
+        mtci_shard_fini(&memory->shards[i], &left);
     free(memory->shards);
-    if (memory->book)
-        mtci_book_drop(memory->book);
+    if (memory->shared)
+        memory->policy->close(memory->shared);
+    if (memory->pool)
+        mtci_pool_close(memory->pool, &left);
     free(memory);
 }
 
-static const mtc_tier_ops memory_ops = {
-    .struct_size = sizeof(mtc_tier_ops),
-    .abilities = MTC_TIER_TELLS_LEFT | MTC_TIER_KEEPS_FACTS,
-    .scheme = "memory",
-    .key_size_max = MTC_KEY_SIZE_MAX,
-    .value_size_max = 0,
-    .life_ms_max = MTC_NO_END,
-    .life_step_ms = 1,
-    .attach = memory_attach,
-    .find = memory_find,
-    .submit = memory_submit,
-    .tend = memory_tend,
-    .usage = memory_usage,
-    .close = memory_close,
-};
+#define MEMORY_OPS(find_function)                                              \
+    {                                                                          \
+        .struct_size = sizeof(mtc_tier_ops),                                   \
+        .abilities = MTC_TIER_TELLS_LEFT | MTC_TIER_KEEPS_FACTS,               \
+        .scheme = "memory", .key_size_max = MTC_KEY_SIZE_MAX,                  \
+        .life_ms_max = MTC_NO_END, .life_step_ms = 1, .attach = memory_attach, \
+        .find = (find_function), .submit = memory_submit, .tend = memory_tend, \
+        .usage = memory_usage, .close = memory_close, .expect = memory_expect, \
+        .report = memory_report, .resize = memory_resize,                      \
+    }
 
+static const mtc_tier_ops memory_ops = MEMORY_OPS(memory_find);
+static const mtc_tier_ops memory_exact_ops = MEMORY_OPS(memory_find_exact);
+
+/* -- opening ------------------------------------------------------------ */
+
+/* How many shards, a power of two, so that each has its share of both. */
 static size_t shard_count_for(uint64_t size, uint64_t entries_max)
 {
     size_t count = 1;
-    while (count < SHARD_COUNT_MAX &&
-           size / (count * 2) >= SHARD_BUDGET_BYTES &&
-           entries_max / (count * 2) >= SHARD_ENTRIES)
+    while (count < SHARD_COUNT_MAX && size / (count * 2) >= SHARD_BYTES &&
+           entries_max / (count * 2) >= SHARD_ENTRIES &&
+           (count < SHARD_COUNT || size / count > SHARD_BYTES_MAX))
         count *= 2;
     return count;
 }
 
-/* The tier with its shards; whatever is made is found by memory_close. */
-static mtc_status build(memory_tier *memory, const memory_options *options)
+/* The share of shard i in a limit. */
+static uint64_t share_of(uint64_t limit, size_t i, size_t count)
 {
-    uint64_t entries_max =
+    if (limit == UINT64_MAX)
+        return limit;
+    return limit / count + (i < limit % count);
+}
+
+static void *room_new(void *ctx, size_t size)
+{
+    return mtci_heap_room_new(ctx, size);
+}
+
+static void room_free(void *ctx, void *room, size_t size)
+{
+    mtci_heap_room_free(ctx, room, size);
+}
+
+static mtc_status shards_init(mtci_memory *memory,
+                              const memory_options *options)
+{
+    uint64_t entries =
         options->entries > 0 ? (uint64_t)options->entries : UINT64_MAX;
-    size_t count = shard_count_for((uint64_t)options->size, entries_max);
-    memory->base.ops = &memory_ops;
-    memory->book = mtci_book_new((uint64_t)options->size, entries_max);
-    memory->shards =
-        aligned_alloc(_Alignof(mtci_shard), count * sizeof(mtci_shard));
-    if (!memory->book || !memory->shards)
-        return MTC_E_NO_MEMORY;
-    uint64_t overhead = mtci_charge_of(sizeof(*memory)) +
-                        mtci_charge_of((count + 1) * sizeof(mtci_shard)) +
-                        count * mtci_shard_table_charge(MTCI_SHARD_BUCKETS_MIN);
-    mtci_book_charge(memory->book, overhead);
-    atomic_init(&memory->overhead, atomic_load(&memory->book->bytes));
-    for (; memory->shard_count < count; memory->shard_count++) {
-        if (!mtci_shard_init(&memory->shards[memory->shard_count],
-                             memory->book))
-            return MTC_E_NO_MEMORY;
+    uint64_t weight =
+        options->weight > 0 ? (uint64_t)options->weight : UINT64_MAX;
+    size_t count = memory->shard_count;
+    memory->shard_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        mtci_limits limits = {
+            .entries_max = share_of(entries, i, count),
+            .weight_max = share_of(weight, i, count),
+            .retired_max = (size_t)options->size / count / RETIRED_PART,
+        };
+        memory->shard_count++;
+        mtc_status status =
+            mtci_shard_init(&memory->shards[i], memory->pool,
+                            memory->policy->shard_open(memory->shared, i),
+                            memory->policy, &limits);
+        if (status != MTC_OK)
+            return status;
     }
     return MTC_OK;
 }
 
-static mtc_status memory_open(const mtci_url *url, const void *options,
+/* The tier with its shards; whatever is made is found by memory_close. */
+static mtc_status build(mtci_memory *memory, const memory_options *options)
+{
+    uint64_t size = (uint64_t)options->size;
+    size_t count =
+        shard_count_for(size, options->entries > 0 ? (uint64_t)options->entries
+                                                   : UINT64_MAX);
+    memory->base.ops = memory->policy->hit ? &memory_exact_ops : &memory_ops;
+    memory->shard_shift = 63 - (unsigned)__builtin_ctzll(count);
+    memory->shards =
+        aligned_alloc(_Alignof(mtci_shard), count * sizeof(mtci_shard));
+    if (!memory->shards)
+        return MTC_E_NO_MEMORY;
+    memset(memory->shards, 0, count * sizeof(mtci_shard));
+    memory->fixed_bytes =
+        sizeof(*memory) + sizeof(mtci_pool) + count * sizeof(mtci_shard);
+    mtc_status status =
+        mtci_pool_open(size - memory->fixed_bytes, &memory->pool);
+    if (status != MTC_OK)
+        return status;
+    mtci_policy_env env = {.nodes = {memory->pool->heap->arena.base,
+                                     memory->pool->heap->arena.shift},
+                           .shard_count = count,
+                           .shard_shift = memory->shard_shift,
+                           .room_new = room_new,
+                           .room_free = room_free,
+                           .ctx = memory->pool->heap};
+    memory->shared = memory->policy->open(&env);
+    if (!memory->shared)
+        return MTC_E_NO_MEMORY;
+    memory->shard_count = count;
+    return shards_init(memory, options);
+}
+
+static mtc_status memory_open(const mtci_url *url, const void *given,
                               mtc_error *error, mtc_tier **tier)
 {
+    const memory_options *options = given;
     if (url->host[0] != '\0' || url->path[0] != '\0')
         return mtci_fail(error, MTC_E_INVALID, "memory",
                          "a memory tier has no host and no path; write "
                          "memory or memory?size=64MiB");
-    memory_tier *memory = calloc(1, sizeof(*memory));
+    const mtci_policy_ops *policy = mtci_policy_by_name(options->policy);
+    if (!policy)
+        return mtci_fail(error, MTC_E_INVALID, "memory",
+                         "policy=%s: there are duel, lru, s3fifo, tinylfu",
+                         options->policy);
+    mtci_memory *memory = calloc(1, sizeof(*memory));
     if (!memory)
         return mtci_fail(error, MTC_E_NO_MEMORY, "memory", "out of memory");
+    memory->policy = policy;
     mtc_status status = build(memory, options);
     if (status != MTC_OK) {
         memory_close(&memory->base);
@@ -347,6 +525,21 @@ static const mtci_option memory_table[] = {
      .fallback = NULL,
      .range = "1 to 1,000,000,000,000",
      .text = "the most entries, beside size; default: as many as fit"},
+    {.name = "weight",
+     .kind = MTCI_OPTION_COUNT,
+     .offset = offsetof(memory_options, weight),
+     .min = 1,
+     .max = 1e15,
+     .fallback = NULL,
+     .range = "1 to 1,000,000,000,000,000",
+     .text = "the most weight, as the cache's weigher tells it"},
+    {.name = "policy",
+     .kind = MTCI_OPTION_TEXT,
+     .offset = offsetof(memory_options, policy),
+     .size = sizeof(((memory_options *)NULL)->policy),
+     .fallback = "duel",
+     .range = "duel, lru, s3fifo, tinylfu",
+     .text = "who leaves when room is needed; duel decides by itself"},
 };
 
 static const mtci_option_table memory_option_table = {

@@ -1,295 +1,225 @@
 /*
- * One shard of the memory tier. See shard.h. Any thread.
+ * One shard of the memory tier; see shard.h.
  */
 #include "tier/memory/shard.h"
 
 #include <stdlib.h>
 
-uint64_t mtci_shard_table_charge(size_t bucket_count)
+/* Retired entries that are freed together: the fence is paid once for all. */
+#define RETIRED_COUNT_MAX 1024u
+
+static mtci_entry *entry_of(const mtci_shard *shard, uint32_t ref)
 {
-    return mtci_charge_of(bucket_count * sizeof(mtci_entry *));
+    return mtci_pool_entry(shard->pool, ref);
 }
 
-bool mtci_shard_init(mtci_shard *shard, mtci_book *book)
+static uint32_t weight_of(const mtci_entry *entry)
 {
-    *shard = (mtci_shard){.book = book};
-    mtci_entry **buckets = calloc(MTCI_SHARD_BUCKETS_MIN, sizeof(*buckets));
-    if (!buckets)
-        return false;
-    if (pthread_mutex_init(&shard->mutex, NULL) != 0) {
-        free(buckets);
-        return false;
-    }
-    shard->buckets = buckets;
-    shard->bucket_count = MTCI_SHARD_BUCKETS_MIN;
-    return true;
+    const mtci_extra *extra = mtci_entry_extra(entry, mtci_entry_flags(entry));
+    return extra ? extra->weight : 0;
 }
 
-void mtci_shard_fini(mtci_shard *shard)
+/* -- beginning and end -------------------------------------------------- */
+
+mtc_status mtci_shard_init(mtci_shard *shard, mtci_pool *pool,
+                           mtci_policy *policy, const mtci_policy_ops *ops,
+                           const mtci_limits *limits)
 {
-    if (!shard->buckets)
+    *shard = (mtci_shard){.pool = pool, .ops = ops, .limits = *limits};
+    pthread_mutex_init(&shard->mutex, NULL);
+    mtci_wheel_init(&shard->wheel, pool->heap->arena.base,
+                    pool->heap->arena.shift, offsetof(mtci_entry, link),
+                    offsetof(mtci_entry, end));
+    shard->policy = policy;
+    if (!policy || !mtci_table_init(&shard->table, pool->heap))
+        return MTC_E_NO_MEMORY;
+    return MTC_OK;
+}
+
+static void retire_all(mtci_shard *shard)
+{
+    while (shard->table.entry_count > 0 &&
+           mtci_shard_evict_locked(shard, SIZE_MAX, SIZE_MAX,
+                                   shard->table.entry_count) > 0)
+        ;
+}
+
+void mtci_shard_fini(mtci_shard *shard, mtci_retired *left)
+{
+    if (!shard->pool)
         return;
-    for (mtci_entry *entry = shard->newest; entry;) {
-        mtci_entry *older = entry->older;
-        mtci_entry_drop(entry);
-        entry = older;
+    shard->has_listener = false;
+    if (shard->policy) {
+        retire_all(shard);
+        shard->ops->shard_close(shard->policy);
     }
-    free(shard->buckets);
+    mtci_shard_free_locked(shard);
+    mtci_retired_move(left, shard->pool, &shard->retired);
+    mtci_notices_free(&shard->notices);
     pthread_mutex_destroy(&shard->mutex);
-    *shard = (mtci_shard){0};
+    shard->pool = NULL;
 }
 
-/* The link that points to the entry of the key, or to NULL at the end of its
- * chain. */
-static mtci_entry **find_locked(const mtci_shard *shard, mtc_slice key,
-                                uint64_t hash)
+/* -- leaving ------------------------------------------------------------ */
+
+/* The entry can be found no longer: accounts, tells, retires. */
+static void gone(mtci_shard *shard, uint32_t ref, mtc_eviction cause)
 {
-    mtci_entry **link = &shard->buckets[hash & (shard->bucket_count - 1)];
-    while (*link && !mtci_entry_has_key(*link, key, hash))
-        link = &(*link)->next;
-    return link;
+    const mtci_entry *entry = entry_of(shard, ref);
+    size_t size = mtci_heap_object_size(shard->pool->heap, ref);
+    mtci_wheel_drop(&shard->wheel, ref);
+    atomic_fetch_sub_explicit(&shard->bytes, size, memory_order_relaxed);
+    shard->weight -= weight_of(entry);
+    shard->evicted[cause]++;
+    if (shard->has_listener) {
+        atomic_store_explicit(&shard->has_notices, true, memory_order_relaxed);
+        mtc_slice key = mtci_entry_key(entry);
+        mtci_notices_add(&shard->notices, key,
+                         mtc_bytes(mtci_entry_value(key), entry->value_size),
+                         cause);
+    }
+    mtci_retired_add(&shard->retired, shard->pool, ref);
 }
 
-static void order_add_locked(mtci_shard *shard, mtci_entry *entry)
+/* Takes an entry out of table and queues. */
+static void leave(mtci_shard *shard, uint32_t ref, mtc_eviction cause)
 {
-    entry->newer = NULL;
-    entry->older = shard->newest;
-    if (shard->newest)
-        shard->newest->newer = entry;
-    else
-        shard->oldest = entry;
-    shard->newest = entry;
+    mtci_table_drop(&shard->table, ref);
+    shard->ops->drop(shard->policy, ref);
+    gone(shard, ref, cause);
 }
 
-static void order_drop_locked(mtci_shard *shard, mtci_entry *entry)
+/* One makes room; 0: there is none. */
+static uint32_t evict_one(mtci_shard *shard, uint64_t capacity)
 {
-    if (shard->hand == entry)
-        shard->hand = entry->newer;
-    if (entry->newer)
-        entry->newer->older = entry->older;
-    else
-        shard->newest = entry->older;
-    if (entry->older)
-        entry->older->newer = entry->newer;
-    else
-        shard->oldest = entry->newer;
+    uint32_t ref = shard->ops->evict(shard->policy, capacity);
+    if (!ref)
+        return 0;
+    mtci_table_drop(&shard->table, ref);
+    gone(shard, ref, MTC_EVICTED_SIZE);
+    return ref;
 }
 
-/* Takes *link out of chain and order; its hold goes to the caller. */
-static mtci_entry *unlink_locked(mtci_shard *shard, mtci_entry **link)
+size_t mtci_shard_evict_locked(mtci_shard *shard, size_t bytes, size_t count,
+                               uint64_t capacity)
 {
-    mtci_entry *entry = *link;
-    *link = entry->next;
-    entry->next = NULL;
-    order_drop_locked(shard, entry);
-    shard->entry_count--;
-    atomic_fetch_sub_explicit(&shard->bytes, mtci_entry_charged(entry),
-                              memory_order_relaxed);
-    atomic_fetch_sub_explicit(&shard->book->entries, 1, memory_order_relaxed);
-    return entry;
+    size_t so_far = 0;
+    size_t evicted = 0;
+    while (so_far < bytes && evicted < count) {
+        uint32_t ref = evict_one(shard, capacity);
+        if (!ref)
+            break;
+        so_far += mtci_heap_object_size(shard->pool->heap, ref);
+        evicted++;
+    }
+    return evicted;
 }
 
-static bool count_one_more(mtci_book *book)
+void mtci_shard_free_locked(mtci_shard *shard)
 {
-    uint64_t seen = atomic_load_explicit(&book->entries, memory_order_relaxed);
-    do {
-        if (seen >= book->entries_max)
-            return false;
-    } while (!atomic_compare_exchange_weak_explicit(&book->entries, &seen,
-                                                    seen + 1,
-                                                    memory_order_relaxed,
-                                                    memory_order_relaxed));
+    mtci_retired_free(&shard->retired, shard->pool, &shard->magazine);
+}
+
+void mtci_shard_tidy_locked(mtci_shard *shard)
+{
+    if (shard->retired.count >= RETIRED_COUNT_MAX ||
+        shard->retired.bytes > shard->limits.retired_max)
+        mtci_shard_free_locked(shard);
+}
+
+/* -- coming ------------------------------------------------------------- */
+
+static void arrive(mtci_shard *shard, uint32_t ref)
+{
+    size_t size = mtci_heap_object_size(shard->pool->heap, ref);
+    atomic_fetch_add_explicit(&shard->bytes, size, memory_order_relaxed);
+    shard->weight += weight_of(entry_of(shard, ref));
+    mtci_wheel_add(&shard->wheel, ref);
+}
+
+/* Makes place for one more entry of that weight. */
+static void keep_limits(mtci_shard *shard, uint64_t entries, uint32_t weight,
+                        uint64_t capacity)
+{
+    while (shard->table.entry_count + entries > shard->limits.entries_max ||
+           shard->weight + weight > shard->limits.weight_max) {
+        if (!evict_one(shard, capacity))
+            return;
+    }
+}
+
+bool mtci_shard_put_locked(mtci_shard *shard, uint32_t ref, uint64_t hash,
+                           uint64_t capacity)
+{
+    mtci_place place;
+    const mtci_entry *entry = entry_of(shard, ref);
+    mtc_slice key = mtci_entry_key(entry);
+    if (mtci_table_find(&shard->table, key, hash, &place)) {
+        uint32_t old = atomic_load_explicit(&place.bucket->refs[place.index],
+                                            memory_order_relaxed);
+        mtci_table_swap(&place, ref);
+        shard->ops->swap(shard->policy, old, ref);
+        gone(shard, old, MTC_EVICTED_REPLACED);
+        arrive(shard, ref);
+        keep_limits(shard, 0, 0, capacity);
+        return true;
+    }
+    keep_limits(shard, 1, weight_of(entry), capacity);
+    if (!mtci_table_add(&shard->table, hash, ref))
+        return false;
+    shard->ops->add(shard->policy, ref, hash, capacity);
+    arrive(shard, ref);
     return true;
 }
 
-mtci_entry *mtci_shard_find(mtci_shard *shard, mtc_slice key, uint64_t hash,
-                            int64_t now_ms)
+/* -- changing ----------------------------------------------------------- */
+
+static uint32_t find(const mtci_shard *shard, mtc_slice key, uint64_t hash)
 {
-    mtci_entry *found = NULL;
-    mtci_entry *expired = NULL;
-    pthread_mutex_lock(&shard->mutex);
-    mtci_entry **link = find_locked(shard, key, hash);
-    if (*link && mtci_entry_left_ms(*link, now_ms) > 0) {
-        found = *link;
-        found->is_visited = true;
-        mtci_entry_hold(found);
-    } else if (*link) {
-        expired = unlink_locked(shard, link);
-        shard->evicted_expired++;
-    }
-    pthread_mutex_unlock(&shard->mutex);
-    if (expired)
-        mtci_entry_drop(expired);
-    return found;
+    mtci_place place;
+    if (!mtci_table_find(&shard->table, key, hash, &place))
+        return 0;
+    return atomic_load_explicit(&place.bucket->refs[place.index],
+                                memory_order_relaxed);
 }
 
-bool mtci_shard_put_take(mtci_shard *shard, mtci_entry *entry)
+bool mtci_shard_remove_locked(mtci_shard *shard, mtc_slice key, uint64_t hash)
 {
-    mtci_entry *replaced = NULL;
-    mtc_slice key =
-        mtc_bytes(entry->bytes + entry->value_size, entry->key_size);
-    pthread_mutex_lock(&shard->mutex);
-    mtci_entry **link = find_locked(shard, key, entry->hash);
-    if (*link) {
-        replaced = unlink_locked(shard, link);
-        shard->evicted_replaced++;
-    }
-    bool is_put = count_one_more(shard->book);
-    if (is_put) {
-        link = &shard->buckets[entry->hash & (shard->bucket_count - 1)];
-        entry->next = *link;
-        *link = entry;
-        order_add_locked(shard, entry);
-        shard->entry_count++;
-        atomic_fetch_add_explicit(&shard->bytes, mtci_entry_charged(entry),
-                                  memory_order_relaxed);
-    }
-    pthread_mutex_unlock(&shard->mutex);
-    if (replaced)
-        mtci_entry_drop(replaced);
-    return is_put;
+    uint32_t ref = find(shard, key, hash);
+    if (ref)
+        leave(shard, ref, MTC_EVICTED_REMOVED);
+    return ref != 0;
 }
 
-void mtci_shard_remove(mtci_shard *shard, mtc_slice key, uint64_t hash)
+void mtci_shard_expire_locked(mtci_shard *shard, mtc_slice key, uint64_t hash,
+                              int64_t now_ms)
 {
-    mtci_entry *removed = NULL;
-    pthread_mutex_lock(&shard->mutex);
-    mtci_entry **link = find_locked(shard, key, hash);
-    if (*link) {
-        removed = unlink_locked(shard, link);
-        shard->evicted_removed++;
-    }
-    pthread_mutex_unlock(&shard->mutex);
-    if (removed)
-        mtci_entry_drop(removed);
-}
-
-/* Whether the entry still has a life after the cut. */
-static bool cut_locked(mtci_entry *entry, int64_t now_ms)
-{
-    int64_t left_ms = mtci_entry_left_ms(entry, now_ms);
-    if (left_ms > entry->window_ms) {
-        left_ms = entry->window_ms;
-        atomic_store_explicit(&entry->end_ms, now_ms + left_ms,
+    uint32_t ref = find(shard, key, hash);
+    if (!ref)
+        return;
+    mtc_facts facts;
+    mtci_entry *entry = entry_of(shard, ref);
+    mtci_entry_facts(entry, now_ms, &facts);
+    int64_t left_ms = facts.left_ms;
+    if (left_ms > facts.window_ms) {
+        left_ms = facts.window_ms;
+        mtci_wheel_drop(&shard->wheel, ref);
+        atomic_store_explicit(&entry->end,
+                              mtci_entry_flags(entry) |
+                                  (uint64_t)(now_ms + left_ms),
                               memory_order_relaxed);
+        mtci_wheel_add(&shard->wheel, ref);
     }
-    return left_ms > 0;
+    if (left_ms <= 0)
+        leave(shard, ref, MTC_EVICTED_EXPIRED);
 }
 
-void mtci_shard_expire(mtci_shard *shard, mtc_slice key, uint64_t hash,
-                       int64_t now_ms)
+bool mtci_shard_sweep_locked(mtci_shard *shard, int64_t now_ms, size_t *work)
 {
-    mtci_entry *gone = NULL;
-    pthread_mutex_lock(&shard->mutex);
-    mtci_entry **link = find_locked(shard, key, hash);
-    if (*link && !cut_locked(*link, now_ms)) {
-        gone = unlink_locked(shard, link);
-        shard->evicted_expired++;
+    for (;;) {
+        uint32_t ref = mtci_wheel_next(&shard->wheel, now_ms, work);
+        if (!ref)
+            return *work == 0;
+        leave(shard, ref, MTC_EVICTED_EXPIRED);
     }
-    pthread_mutex_unlock(&shard->mutex);
-    if (gone)
-        mtci_entry_drop(gone);
-}
-
-static mtci_entry *victim_locked(mtci_shard *shard)
-{
-    mtci_entry *entry = shard->hand ? shard->hand : shard->oldest;
-    while (entry && entry->is_visited) {
-        entry->is_visited = false;
-        entry = entry->newer ? entry->newer : shard->oldest;
-    }
-    shard->hand = entry;
-    return entry;
-}
-
-bool mtci_shard_evict(mtci_shard *shard)
-{
-    pthread_mutex_lock(&shard->mutex);
-    mtci_entry *victim = victim_locked(shard);
-    if (victim) {
-        mtci_entry **link =
-            &shard->buckets[victim->hash & (shard->bucket_count - 1)];
-        while (*link != victim)
-            link = &(*link)->next;
-        unlink_locked(shard, link);
-        shard->evicted_size++;
-    }
-    pthread_mutex_unlock(&shard->mutex);
-    if (victim)
-        mtci_entry_drop(victim);
-    return victim != NULL;
-}
-
-/* Moves the expired entries of a chain to the front of a list. */
-static void sweep_chain_locked(mtci_shard *shard, mtci_entry **link,
-                               int64_t now_ms, mtci_entry **expired)
-{
-    while (*link) {
-        if (mtci_entry_left_ms(*link, now_ms) > 0) {
-            link = &(*link)->next;
-            continue;
-        }
-        mtci_entry *entry = unlink_locked(shard, link);
-        shard->evicted_expired++;
-        entry->next = *expired;
-        *expired = entry;
-    }
-}
-
-void mtci_shard_sweep(mtci_shard *shard, int64_t now_ms, size_t buckets_max)
-{
-    mtci_entry *expired = NULL;
-    pthread_mutex_lock(&shard->mutex);
-    size_t mask = shard->bucket_count - 1;
-    if (buckets_max > shard->bucket_count)
-        buckets_max = shard->bucket_count;
-    for (size_t i = 0; i < buckets_max; i++)
-        sweep_chain_locked(shard, &shard->buckets[(shard->swept + i) & mask],
-                           now_ms, &expired);
-    shard->swept = (shard->swept + buckets_max) & mask;
-    pthread_mutex_unlock(&shard->mutex);
-    while (expired) {
-        mtci_entry *next = expired->next;
-        mtci_entry_drop(expired);
-        expired = next;
-    }
-}
-
-size_t mtci_shard_crowded(mtci_shard *shard)
-{
-    pthread_mutex_lock(&shard->mutex);
-    size_t wanted = shard->bucket_count;
-    while (wanted < shard->entry_count)
-        wanted *= 2;
-    bool is_crowded = wanted > shard->bucket_count;
-    pthread_mutex_unlock(&shard->mutex);
-    return is_crowded ? wanted : 0;
-}
-
-static void rehash_locked(mtci_shard *shard, mtci_entry **buckets,
-                          size_t bucket_count)
-{
-    for (mtci_entry *entry = shard->oldest; entry; entry = entry->newer) {
-        mtci_entry **link = &buckets[entry->hash & (bucket_count - 1)];
-        entry->next = *link;
-        *link = entry;
-    }
-}
-
-mtci_entry **mtci_shard_grow(mtci_shard *shard, mtci_entry **buckets,
-                             size_t bucket_count, size_t *freed_count)
-{
-    pthread_mutex_lock(&shard->mutex);
-    mtci_entry **freed = buckets;
-    *freed_count = bucket_count;
-    if (bucket_count > shard->bucket_count) {
-        rehash_locked(shard, buckets, bucket_count);
-        freed = shard->buckets;
-        *freed_count = shard->bucket_count;
-        shard->buckets = buckets;
-        shard->bucket_count = bucket_count;
-        shard->swept = 0;
-    }
-    pthread_mutex_unlock(&shard->mutex);
-    return freed;
 }

@@ -1,76 +1,82 @@
 /*
- * One shard of the memory tier: a hash table with chains, and the order in
- * which entries arrived, for eviction.
+ * One shard of the memory tier: table, queues of the policy, wheel.
  *
- * Eviction is SIEVE: a hand goes from the oldest entry to the newest, spares
- * and unmarks those that were asked for since it last passed, and takes the
- * first that was not. One mutex guards everything; entries are dropped after
- * it is released. Any thread.
- *
- * Source: Zhang et al., "SIEVE is Simpler than LRU", NSDI 2024.
+ * Readers find and pin entries without a lock. Whoever changes anything holds
+ * the mutex; two shards' mutexes are never held together. Inside it the
+ * heap's locks and the policy's are taken, nothing else.
  */
 #ifndef MTCI_TIER_MEMORY_SHARD_H
 #define MTCI_TIER_MEMORY_SHARD_H
 
 #include <pthread.h>
 
-#include "tier/memory/entry.h"
+#include "tier/memory/notice.h"
+#include "tier/memory/policy/policy.h"
+#include "tier/memory/pool.h"
+#include "tier/memory/table.h"
+
+#define MTCI_CAUSES 4u /* of mtc_eviction */
+
+/* What a shard may hold beside its share of the heap. */
+typedef struct mtci_limits {
+    uint64_t entries_max; /* UINT64_MAX: none */
+    uint64_t weight_max;  /* UINT64_MAX: none */
+    size_t retired_max;   /* bytes, before they are freed */
+} mtci_limits;
 
 typedef struct mtci_shard {
-    _Alignas(64) pthread_mutex_t mutex; /* guards every field below */
-    mtci_entry **buckets;
-    size_t bucket_count; /* a power of two */
-    size_t entry_count;
-    size_t swept; /* bucket where the next sweep begins */
-    mtci_entry *newest;
-    mtci_entry *oldest;
-    mtci_entry *hand; /* next to be judged; NULL: the oldest */
-    mtci_book *book;
-    _Atomic uint64_t bytes; /* of linked entries; read without the mutex */
-    uint64_t evicted_size;
-    uint64_t evicted_expired;
-    uint64_t evicted_replaced;
-    uint64_t evicted_removed;
+    _Alignas(64) mtci_table table;
+    /* Guards all that follows, and the table against other writers. */
+    _Alignas(64) pthread_mutex_t mutex;
+    mtci_pool *pool;
+    const mtci_policy_ops *ops;
+    mtci_policy *policy;
+    mtci_limits limits;
+    mtci_retired retired;
+    mtci_notices notices;
+    bool has_listener;
+    _Atomic bool has_notices; /* read without the mutex */
+    uint64_t weight;
+    uint64_t evicted[MTCI_CAUSES];
+    _Atomic size_t bytes; /* of linked entries; read without the mutex */
+    mtci_magazine magazine;
+    mtci_wheel wheel;
 } mtci_shard;
 
-/* The mutex and buckets for a first few entries, which are charged by whoever
- * calls. False: out of memory. */
-bool mtci_shard_init(mtci_shard *shard, mtci_book *book);
+/* Takes over the policy's object, which may be NULL: MTC_E_NO_MEMORY. MTC_OK.
+ * fini is due in either case. */
+mtc_status mtci_shard_init(mtci_shard *shard, mtci_pool *pool,
+                           mtci_policy *policy, const mtci_policy_ops *ops,
+                           const mtci_limits *limits);
 
-/* Drops every entry. A zeroed shard is valid. */
-void mtci_shard_fini(mtci_shard *shard);
+/* Retires every entry and frees what is not pinned; the rest goes to left. A
+ * zeroed shard is valid. */
+void mtci_shard_fini(mtci_shard *shard, mtci_retired *left);
 
-/* Bytes of a table of that many buckets, charge included. */
-uint64_t mtci_shard_table_charge(size_t bucket_count);
-#define MTCI_SHARD_BUCKETS_MIN 16u
+/* Publishes an entry that was filled, in place of what its key had, and lets
+ * others leave that are too many. capacity as in policy.h. False: no room in
+ * the table, and the entry is still the caller's. */
+bool mtci_shard_put_locked(mtci_shard *shard, uint32_t ref, uint64_t hash,
+                           uint64_t capacity);
 
-/* The live entry of a key, held for the caller, or NULL. */
-mtci_entry *mtci_shard_find(mtci_shard *shard, mtc_slice key, uint64_t hash,
-                            int64_t now_ms);
-
-/* Takes over the caller's hold on an entry and links it in place of whatever
- * its key had. False: the book has no room for one more entry. */
-bool mtci_shard_put_take(mtci_shard *shard, mtci_entry *entry);
-
-void mtci_shard_remove(mtci_shard *shard, mtc_slice key, uint64_t hash);
+/* Takes a key away; true: it was there. */
+bool mtci_shard_remove_locked(mtci_shard *shard, mtc_slice key, uint64_t hash);
 
 /* Cuts what is left of a key to its stale window. */
-void mtci_shard_expire(mtci_shard *shard, mtc_slice key, uint64_t hash,
-                       int64_t now_ms);
+void mtci_shard_expire_locked(mtci_shard *shard, mtc_slice key, uint64_t hash,
+                              int64_t now_ms);
 
-/* Evicts one entry; false: there is none. */
-bool mtci_shard_evict(mtci_shard *shard);
+/* Evicts entries of at least bytes in all, at most count; tells how many. */
+size_t mtci_shard_evict_locked(mtci_shard *shard, size_t bytes, size_t count,
+                               uint64_t capacity);
 
-/* Drops the expired entries of the next few buckets. */
-void mtci_shard_sweep(mtci_shard *shard, int64_t now_ms, size_t buckets_max);
+/* Drops what has expired, until *work is used up; true: there is more. */
+bool mtci_shard_sweep_locked(mtci_shard *shard, int64_t now_ms, size_t *work);
 
-/* How many buckets the table should have, if more than it has; else 0. */
-size_t mtci_shard_crowded(mtci_shard *shard);
+/* Gives back what was retired, if it has become much. */
+void mtci_shard_tidy_locked(mtci_shard *shard);
 
-/* Moves to a zeroed table of bucket_count buckets and hands back the one that
- * is no longer used: the old one, or the new one if the shard has outgrown
- * it meanwhile. *freed_count receives its count of buckets. */
-mtci_entry **mtci_shard_grow(mtci_shard *shard, mtci_entry **buckets,
-                             size_t bucket_count, size_t *freed_count);
+/* Gives back all that was retired and is not pinned. */
+void mtci_shard_free_locked(mtci_shard *shard);
 
 #endif

@@ -1,0 +1,355 @@
+/*
+ * Objects and rooms; see heap.h.
+ */
+#include "tier/memory/heap.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tier/memory/poison.h"
+
+/* The longest span, as a part of the budget and in pages. */
+#define SPAN_PART      256u
+#define SPAN_PAGES_MAX 32u
+
+/* Bytes of one class that a magazine keeps. */
+#define MAGAZINE_BYTES 2048u
+#define MAGAZINE_SIZE  1024u /* of the largest objects that it keeps */
+
+/* A span ends in a rest of at most one part in so many. */
+#define REST_PART 32u
+
+/* -- classes ------------------------------------------------------------ */
+
+static uint32_t class_size(unsigned class)
+{
+    if (class < 8)
+        return (class + 1) * 16;
+    unsigned doubling = (class - 8) / 8;
+    return (128u << doubling) + (16u << doubling) * ((class - 8) % 8 + 1);
+}
+
+static unsigned class_of(size_t size)
+{
+    if (size <= 128)
+        return size == 0 ? 0 : (unsigned)(size - 1) / 16;
+    unsigned log = 63 - (unsigned)__builtin_clzll(size - 1);
+    return 8 + (log - 7) * 8 + (unsigned)((size - 1) >> (log - 3)) % 8;
+}
+
+/* The shortest span whose rest is small. */
+static void class_init(mtci_class *class, uint32_t size, uint32_t pages_max)
+{
+    uint32_t pages = (uint32_t)((size + MTCI_PAGE_BYTES - 1) / MTCI_PAGE_BYTES);
+    while (pages < pages_max && (pages * MTCI_PAGE_BYTES) % size * REST_PART >
+                                    pages * MTCI_PAGE_BYTES)
+        pages++;
+    class->size = size;
+    class->span_pages = pages;
+    class->capacity = (uint32_t)(pages * MTCI_PAGE_BYTES / size);
+    pthread_mutex_init(&class->mutex, NULL);
+}
+
+mtc_status mtci_heap_open(uint64_t budget_bytes, mtci_heap **out)
+{
+    mtci_heap *heap = calloc(1, sizeof(*heap));
+    if (!heap)
+        return MTC_E_NO_MEMORY;
+    uint64_t pages = budget_bytes / SPAN_PART / MTCI_PAGE_BYTES;
+    if (pages > SPAN_PAGES_MAX)
+        pages = SPAN_PAGES_MAX;
+    if (pages < 1)
+        pages = 1;
+    /* At least four objects of the largest class in a span. */
+    heap->small_max = pages * MTCI_PAGE_BYTES / 4;
+    mtc_status status = mtci_arena_init(&heap->arena, budget_bytes);
+    uint32_t step = 1u << heap->arena.shift;
+    for (unsigned i = 0; i < MTCI_CLASSES; i++) {
+        uint32_t size = (class_size(i) + step - 1) & ~(step - 1);
+        class_init(&heap->classes[i], size, (uint32_t)pages);
+    }
+    if (status == MTC_OK)
+        *out = heap;
+    else
+        mtci_heap_close(heap);
+    return status;
+}
+
+void mtci_heap_close(mtci_heap *heap)
+{
+    if (heap->arena.base)
+        mtci_unpoison(heap->arena.base, heap->arena.top << MTCI_PAGE_SHIFT);
+    for (unsigned i = 0; i < MTCI_CLASSES; i++)
+        pthread_mutex_destroy(&heap->classes[i].mutex);
+    mtci_arena_fini(&heap->arena);
+    free(heap);
+}
+
+/* -- objects that are free ---------------------------------------------- */
+
+static uint32_t link_of(const mtci_heap *heap, uint32_t ref)
+{
+    uint32_t link;
+    void *object = mtci_heap_at(heap, ref);
+    mtci_unpoison(object, sizeof(link));
+    memcpy(&link, object, sizeof(link));
+    mtci_poison(object, sizeof(link));
+    return link;
+}
+
+static void set_link(mtci_heap *heap, uint32_t ref, uint32_t link)
+{
+    void *object = mtci_heap_at(heap, ref);
+    mtci_unpoison(object, sizeof(link));
+    memcpy(object, &link, sizeof(link));
+    mtci_poison(object, sizeof(link));
+}
+
+/* -- spans -------------------------------------------------------------- */
+
+static uint32_t page_of(const mtci_heap *heap, uint32_t ref)
+{
+    size_t at = (size_t)ref << heap->arena.shift;
+    return (uint32_t)(at >> MTCI_PAGE_SHIFT);
+}
+
+static void spans_add(mtci_heap *heap, mtci_class *class, uint32_t first)
+{
+    mtci_page *pages = heap->arena.pages;
+    pages[first].prev = 0;
+    pages[first].next = class->spans;
+    if (class->spans)
+        pages[class->spans].prev = first;
+    class->spans = first;
+}
+
+static void spans_drop(mtci_heap *heap, mtci_class *class, uint32_t first)
+{
+    mtci_page *pages = heap->arena.pages;
+    const mtci_page *span = &pages[first];
+    if (span->prev)
+        pages[span->prev].next = span->next;
+    else
+        class->spans = span->next;
+    if (span->next)
+        pages[span->next].prev = span->prev;
+}
+
+/* A new span in the list; false: no room. */
+static bool span_new(mtci_heap *heap, mtci_class *class)
+{
+    uint32_t first = mtci_arena_take(&heap->arena, class->span_pages);
+    if (!first)
+        return false;
+    mtci_page *span = &heap->arena.pages[first];
+    span->free = 0;
+    span->live = 0;
+    span->carved = 0;
+    for (uint32_t i = 0; i < class->span_pages; i++) {
+        span[i].first = first;
+        span[i].class = (uint8_t)(class - heap->classes);
+    }
+    mtci_poison(mtci_arena_at(&heap->arena, first),
+                class->span_pages * MTCI_PAGE_BYTES);
+    spans_add(heap, class, first);
+    return true;
+}
+
+static uint32_t carve(const mtci_heap *heap, const mtci_class *class,
+                      uint32_t first, mtci_page *span)
+{
+    size_t step = class->size >> heap->arena.shift;
+    size_t at = (size_t)first << (MTCI_PAGE_SHIFT - heap->arena.shift);
+    return (uint32_t)(at + step * span->carved++);
+}
+
+static uint32_t take_locked(mtci_heap *heap, mtci_class *class)
+{
+    if (!class->spans && !span_new(heap, class))
+        return 0;
+    uint32_t first = class->spans;
+    mtci_page *span = &heap->arena.pages[first];
+    uint32_t ref = span->free;
+    if (ref)
+        span->free = link_of(heap, ref);
+    else
+        ref = carve(heap, class, first, span);
+    if (++span->live == class->capacity)
+        spans_drop(heap, class, first);
+    return ref;
+}
+
+static void give_locked(mtci_heap *heap, mtci_class *class, uint32_t ref)
+{
+    uint32_t first = heap->arena.pages[page_of(heap, ref)].first;
+    mtci_page *span = &heap->arena.pages[first];
+    set_link(heap, ref, span->free);
+    span->free = ref;
+    if (span->live-- == class->capacity)
+        spans_add(heap, class, first);
+    if (span->live > 0)
+        return;
+    spans_drop(heap, class, first);
+    mtci_unpoison(mtci_arena_at(&heap->arena, first),
+                  class->span_pages * MTCI_PAGE_BYTES);
+    mtci_arena_give(&heap->arena, first);
+}
+
+/* -- magazines ---------------------------------------------------------- */
+
+/* How many objects of a class a magazine keeps. */
+static uint32_t keeps(const mtci_class *class)
+{
+    if (class->size > MAGAZINE_SIZE)
+        return 0;
+    return MAGAZINE_BYTES / class->size < 32 ? MAGAZINE_BYTES / class->size
+                                             : 32;
+}
+
+static void magazine_put(mtci_heap *heap, mtci_magazine *magazine,
+                         unsigned class, uint32_t ref)
+{
+    set_link(heap, ref, magazine->objects[class].first);
+    magazine->objects[class].first = ref;
+    magazine->objects[class].count++;
+}
+
+static uint32_t magazine_get(const mtci_heap *heap, mtci_magazine *magazine,
+                             unsigned class)
+{
+    uint32_t ref = magazine->objects[class].first;
+    magazine->objects[class].first = link_of(heap, ref);
+    magazine->objects[class].count--;
+    return ref;
+}
+
+/* Gives objects back until only so many are left. */
+static void magazine_cut(mtci_heap *heap, mtci_magazine *magazine, unsigned i,
+                         uint32_t left)
+{
+    mtci_class *class = &heap->classes[i];
+    if (magazine->objects[i].count <= left)
+        return;
+    pthread_mutex_lock(&class->mutex);
+    while (magazine->objects[i].count > left)
+        give_locked(heap, class, magazine_get(heap, magazine, i));
+    pthread_mutex_unlock(&class->mutex);
+}
+
+void mtci_magazine_flush(mtci_heap *heap, mtci_magazine *magazine)
+{
+    for (unsigned i = 0; i < MTCI_CLASSES; i++)
+        magazine_cut(heap, magazine, i, 0);
+}
+
+/* One object, and half a magazine of others if they are to be had. */
+static uint32_t take_several(mtci_heap *heap, mtci_magazine *magazine,
+                             unsigned i)
+{
+    mtci_class *class = &heap->classes[i];
+    pthread_mutex_lock(&class->mutex);
+    uint32_t ref = take_locked(heap, class);
+    uint32_t more = ref && magazine ? keeps(class) / 2 : 0;
+    /* No new span for the others: memory may be short. */
+    for (; more > 0 && class->spans; more--)
+        magazine_put(heap, magazine, i, take_locked(heap, class));
+    pthread_mutex_unlock(&class->mutex);
+    return ref;
+}
+
+/* -- the calls ---------------------------------------------------------- */
+
+static uint32_t take_run(mtci_heap *heap, size_t size)
+{
+    size_t count = (size + MTCI_PAGE_BYTES - 1) >> MTCI_PAGE_SHIFT;
+    uint32_t first = mtci_arena_take(&heap->arena, count);
+    if (!first)
+        return 0;
+    heap->arena.pages[first].class = MTCI_CLASS_RUN;
+    return first << (MTCI_PAGE_SHIFT - heap->arena.shift);
+}
+
+uint32_t mtci_heap_take(mtci_heap *heap, mtci_magazine *magazine, size_t size)
+{
+    if (size > heap->small_max)
+        return take_run(heap, size);
+    unsigned class = class_of(size);
+    uint32_t ref;
+    if (magazine && magazine->objects[class].count > 0)
+        ref = magazine_get(heap, magazine, class);
+    else
+        ref = take_several(heap, magazine, class);
+    if (ref)
+        mtci_unpoison(mtci_heap_at(heap, ref), heap->classes[class].size);
+    return ref;
+}
+
+static uint8_t class_at(const mtci_heap *heap, uint32_t ref)
+{
+    return heap->arena.pages[page_of(heap, ref)].class;
+}
+
+void mtci_heap_give(mtci_heap *heap, mtci_magazine *magazine, uint32_t ref)
+{
+    unsigned i = class_at(heap, ref);
+    if (i == MTCI_CLASS_RUN) {
+        mtci_arena_give(&heap->arena, page_of(heap, ref));
+        return;
+    }
+    mtci_class *class = &heap->classes[i];
+    mtci_poison(mtci_heap_at(heap, ref), class->size);
+    uint32_t kept = magazine ? keeps(class) : 0;
+    if (kept > 0) {
+        magazine_put(heap, magazine, i, ref);
+        if (magazine->objects[i].count > kept)
+            magazine_cut(heap, magazine, i, kept / 2);
+        return;
+    }
+    pthread_mutex_lock(&class->mutex);
+    give_locked(heap, class, ref);
+    pthread_mutex_unlock(&class->mutex);
+}
+
+size_t mtci_heap_object_size(const mtci_heap *heap, uint32_t ref)
+{
+    unsigned i = class_at(heap, ref);
+    if (i == MTCI_CLASS_RUN)
+        return (size_t)heap->arena.pages[page_of(heap, ref)].length
+               << MTCI_PAGE_SHIFT;
+    return heap->classes[i].size;
+}
+
+void *mtci_heap_room_new(mtci_heap *heap, size_t size)
+{
+    size_t count = (size + MTCI_PAGE_BYTES - 1) >> MTCI_PAGE_SHIFT;
+    uint32_t first = mtci_arena_take(&heap->arena, count);
+    if (!first)
+        return NULL;
+    void *room = mtci_arena_at(&heap->arena, first);
+    atomic_fetch_add_explicit(&heap->room_bytes, count << MTCI_PAGE_SHIFT,
+                              memory_order_relaxed);
+    memset(room, 0, count << MTCI_PAGE_SHIFT);
+    return room;
+}
+
+void mtci_heap_room_free(mtci_heap *heap, void *room, size_t size)
+{
+    size_t count = (size + MTCI_PAGE_BYTES - 1) >> MTCI_PAGE_SHIFT;
+    atomic_fetch_sub_explicit(&heap->room_bytes, count << MTCI_PAGE_SHIFT,
+                              memory_order_relaxed);
+    mtci_arena_give(&heap->arena, page_of(heap, mtci_heap_ref(heap, room)));
+}
+
+uint64_t mtci_heap_object_max(const mtci_heap *heap)
+{
+    uint64_t taken =
+        atomic_load_explicit(&heap->room_bytes, memory_order_relaxed) +
+        atomic_load_explicit(&heap->arena.record_bytes, memory_order_relaxed);
+    uint64_t budget = mtci_heap_budget(heap) & ~(MTCI_PAGE_BYTES - 1);
+    return taken < budget ? budget - taken : 0;
+}
+
+mtc_status mtci_heap_resize(mtci_heap *heap, uint64_t budget_bytes)
+{
+    return mtci_arena_resize(&heap->arena, budget_bytes);
+}

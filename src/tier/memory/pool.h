@@ -1,0 +1,71 @@
+/*
+ * The pool: the heap of a tier and what the values need that refer to it.
+ *
+ * It outlives the tier for as long as values are held. A value refers to its
+ * entry by a pin of its thread (owner is the slot), or by count (owner is the
+ * entry). An entry that leaves the tier is retired: it goes back to the heap
+ * once no pin names it, or with the last value that counts it.
+ *
+ * Lists of retired entries belong to a shard and its mutex; everything else
+ * is for any thread.
+ */
+#ifndef MTCI_TIER_MEMORY_POOL_H
+#define MTCI_TIER_MEMORY_POOL_H
+
+#include "base/pin.h"
+#include "tier/memory/entry.h"
+
+/* Retired entries, linked through node.older. */
+typedef struct mtci_retired {
+    uint32_t first;
+    uint32_t count;
+    size_t bytes;
+} mtci_retired;
+
+typedef struct mtci_pool {
+    mtc_value_ops pinned;  /* of values that refer by a pin */
+    mtc_value_ops counted; /* of values that refer by count */
+    mtci_heap *heap;
+    _Atomic int32_t tier; /* index in its cache */
+    /* The tier, and entries that it let go and that values still count. */
+    _Atomic uint64_t user_count;
+    /* After the end of the tier: what waits for pins. */
+    mtci_waiter waiter;
+    mtci_retired left;
+} mtci_pool;
+
+/* A pool whose heap has that budget. MTC_OK, MTC_E_NO_MEMORY. */
+mtc_status mtci_pool_open(uint64_t budget_bytes, mtci_pool **pool);
+
+/* The tier ends: takes over the retired entries that are still pinned. */
+void mtci_pool_close(mtci_pool *pool, const mtci_retired *left);
+
+static inline mtci_entry *mtci_pool_entry(const mtci_pool *pool, uint32_t ref)
+{
+    return mtci_heap_at(pool->heap, ref);
+}
+
+static inline uint32_t mtci_pool_ref(const mtci_pool *pool,
+                                     const mtci_entry *entry)
+{
+    size_t at = (size_t)((const unsigned char *)entry - pool->heap->arena.base);
+    return (uint32_t)(at >> pool->heap->arena.shift);
+}
+
+/* Adds an entry that nobody can find any more. */
+void mtci_retired_add(mtci_retired *list, const mtci_pool *pool, uint32_t ref);
+
+/* Moves all of other to list. */
+void mtci_retired_move(mtci_retired *list, const mtci_pool *pool,
+                       mtci_retired *other);
+
+/* Gives back what no pin names, to the magazine (may be NULL) or the heap.
+ * Passes the heavy fence. */
+void mtci_retired_free(mtci_retired *list, mtci_pool *pool,
+                       mtci_magazine *magazine);
+
+/* One more value by count; the caller holds or pins the entry, or has the
+ * mutex of its shard. False: there are too many. */
+bool mtci_entry_hold(mtci_entry *entry);
+
+#endif
