@@ -41,6 +41,12 @@ static const option_row OPTIONS[] = {
      "work in N threads (default 1)"},
     {"batch", OPTION_COUNT, "N", FIELD(batch), 1, 4096, false,
      "get N keys a call (default 1)"},
+    {"capacity", OPTION_COUNTS, "N", FIELD(capacities), 1, 1000000000, false,
+     "through a cache of N entries; may be given several times"},
+    {"policy", OPTION_TEXT, "P", FIELD(policy), 0, 0, false,
+     "who leaves when room is needed, see mtc help tiers"},
+    {"seed", OPTION_COUNT, "N", FIELD(seed), 1, INT64_MAX, false,
+     "seed of the hash of keys (default 1)"},
     {"markdown", OPTION_SWITCH, NULL, FIELD(markdown), 0, 0, false,
      "with help tiers: the reference page"},
 };
@@ -109,9 +115,14 @@ static int64_t parse_seconds(const char *text)
 
 static int64_t parse_number(option_kind kind, const char *text)
 {
-    return kind == OPTION_COUNT     ? parse_count(text)
-           : kind == OPTION_SECONDS ? parse_seconds(text)
-                                    : parse_duration(text);
+    switch (kind) {
+    case OPTION_SECONDS:
+        return parse_seconds(text);
+    case OPTION_DURATION:
+        return parse_duration(text);
+    default:
+        return parse_count(text);
+    }
 }
 
 static bool set_number(const option_row *row, const char *text, int64_t *field)
@@ -124,7 +135,7 @@ static bool set_number(const option_row *row, const char *text, int64_t *field)
     if (row->kind == OPTION_SECONDS)
         complain("--%s %s: seconds are wanted, from %g to %g", row->name, text,
                  (double)row->min / 1000, (double)row->max / 1000);
-    else if (row->kind == OPTION_COUNT)
+    else if (row->kind != OPTION_DURATION)
         complain("--%s %s: a number from %lld to %lld is wanted", row->name,
                  text, (long long)row->min, (long long)row->max);
     else
@@ -132,6 +143,19 @@ static bool set_number(const option_row *row, const char *text, int64_t *field)
                  "from 1ms to %lldh",
                  row->name, text, (long long)(row->max / 3600000));
     return false;
+}
+
+static bool add_number(const option_row *row, const char *text,
+                       count_list *list)
+{
+    if (list->count == COUNT_LIST_MAX) {
+        complain("--%s: at most %d of them", row->name, COUNT_LIST_MAX);
+        return false;
+    }
+    if (!set_number(row, text, &list->at[list->count]))
+        return false;
+    list->count++;
+    return true;
 }
 
 static bool set_option(const option_row *row, const char *text, args *out)
@@ -148,6 +172,8 @@ static bool set_option(const option_row *row, const char *text, args *out)
     case OPTION_SECONDS:
     case OPTION_COUNT:
         return set_number(row, text, field);
+    case OPTION_COUNTS:
+        return add_number(row, text, field);
     }
     return false;
 }

@@ -16,8 +16,16 @@ typedef enum option_kind {
     OPTION_TEXT,     /* const char * */
     OPTION_DURATION, /* int64_t ms */
     OPTION_SECONDS,  /* int64_t ms; "2", "0.5" */
-    OPTION_COUNT     /* int64_t */
+    OPTION_COUNT,    /* int64_t */
+    OPTION_COUNTS    /* count_list; may be given several times */
 } option_kind;
+
+#define COUNT_LIST_MAX 64
+
+typedef struct count_list {
+    int64_t at[COUNT_LIST_MAX];
+    size_t count;
+} count_list;
 
 typedef struct option_row {
     const char *name; /* without its dashes */
@@ -44,6 +52,9 @@ typedef struct args {
     int64_t duration_ms;
     int64_t threads;
     int64_t batch;
+    int64_t seed;
+    count_list capacities;
+    const char *policy;
     const char *after;
 
     /* The words that are no options, the subcommand first. */

@@ -84,6 +84,19 @@ static const char BENCH_TEXT[] =
     "The tiers of --tiers, by default memory with the room that the workload\n"
     "asks for, are written to: the keys begin with user: .\n";
 
+static const char REPLAY_TEXT[] =
+    "Asks a cache for the keys of a trace in their order: a get, and a set\n"
+    "when it missed. Shows how many were hits in a cache of each capacity; by\n"
+    "default 1, 5, 10 and 25 percent of the trace's different keys.\n"
+    "\n"
+    "A trace is a stream of little-endian 64-bit ids, or text with one key a\n"
+    "line, either of them plain or packed with zstd. A file is taken as ids "
+    "when\n"
+    "its name has .u64 in it or it has bytes that no text has. The seed of "
+    "the\n"
+    "hash is fixed, so that one thread always gives the same result; several\n"
+    "threads take blocks of 64 requests from one cursor.\n";
+
 static const char HELP_TEXT[] =
     "Topics: any command, and tiers (the tier URLs and their options).\n";
 
@@ -109,6 +122,8 @@ static const command COMMANDS[] = {
      command_demo},
     {"bench", "WORKLOAD", 1, 1, "seconds threads batch",
      "measure a workload, beside the ceiling", BENCH_TEXT, command_bench},
+    {"replay", "TRACE...", 1, SIZE_MAX, "capacity policy threads seed",
+     "the hit ratio of a trace", REPLAY_TEXT, command_replay},
     {"version", "", 0, 0, "", "the versions of tool and library", NULL,
      command_version},
     {"help", "[TOPIC]", 0, 2, "markdown", "this help, or that of a topic",

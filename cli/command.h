@@ -30,6 +30,7 @@ tool_exit command_get(const args *args, char **words);
 tool_exit command_set(const args *args, char **words);
 tool_exit command_remove(const args *args, char **words);
 tool_exit command_bench(const args *args, char **words);
+tool_exit command_replay(const args *args, char **words);
 tool_exit command_load(const args *args, char **words);
 tool_exit command_stats(const args *args, char **words);
 tool_exit command_health(const args *args, char **words);

@@ -1,7 +1,7 @@
 # Completion of mtc(1) for bash. tests/scripts/completion_test.sh compares its
 # words with those of mtc help.
 
-_mtc_commands='get set remove load stats health ping stream demo bench version help'
+_mtc_commands='get set remove load stats health ping stream demo bench replay version help'
 _mtc_general='--tiers --name --json --help --version'
 
 # The options of a command beside the general ones.
@@ -13,6 +13,7 @@ _mtc_own_options() {
     'stream read') echo --count --after --wait ;;
     demo) echo --seconds ;;
     bench) echo --seconds --threads --batch ;;
+    replay) echo --capacity --policy --threads --seed ;;
     help) echo --markdown ;;
     esac
 }
@@ -30,7 +31,7 @@ _mtc_find_words() {
             return
             ;;
         --tiers | --name | --ttl | --count | --max | --after | --wait | --seconds | \
-            --threads | --batch)
+            --threads | --batch | --capacity | --policy | --seed)
             ((i++))
             ;;
         -*) ;;
@@ -57,12 +58,18 @@ _mtc() {
         fi
         return
     fi
+    if [[ $command == replay && $word != -* && $before != --* ]]; then
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        return
+    fi
     [[ $command == stream ]] && command+=" ${_mtc_words[1]-}"
 
     case $before in
     --tiers) choices='memory disk: redis:// memcached:// noop:' ;;
     --ttl | --wait) choices='10s 5m 1h 3h' ;;
-    --name | --count | --max | --after | --seconds | --threads | --batch) return ;;
+    --policy) choices='duel lru s3fifo tinylfu' ;;
+    --name | --count | --max | --after | --seconds | --threads | --batch | \
+        --capacity | --seed) return ;;
     *)
         case $word in
         -*) choices="$_mtc_general $(_mtc_own_options "$command")" ;;
