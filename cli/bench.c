@@ -1,9 +1,9 @@
 /*
  * mtc bench: one workload against a cache, beside the ceiling of the machine.
  *
- * Owns the cache, the keys and both crews. The main thread starts and joins
- * all others. Workload and ceiling take turns, so that a change of the
- * machine's mood meets both.
+ * Owns the cache, the keys and the crews. The main thread starts and joins all
+ * others. Workload and ceiling take turns, so that a change of the machine's
+ * mood meets both.
  */
 #include "bench.h"
 
@@ -16,43 +16,38 @@
 
 #define THREADS_DEFAULT     1
 #define DURATION_NS_DEFAULT INT64_C(5000000000)
-#define ROUNDS              5
 
 /* A run of less than a second is warmed up by that share of them. */
 #define WARM_UP_OPS 10000000
 #define WARM_UP_NS  INT64_C(1000000000)
 
-double bench_rate(const bench_counts *counts, int64_t took_ns)
+static bool prepare_crew(bench *bench, bench_side side)
 {
-    return took_ns > 0 ? (double)counts->ops * 1e9 / (double)took_ns : 0;
-}
-
-static bool make_keys(bench *bench, uint32_t count)
-{
-    bench->keys = calloc(count, sizeof *bench->keys);
-    if (bench->keys == NULL)
-        return false;
-    for (uint32_t i = 0; i < count; i++)
-        snprintf(bench->keys[i], BENCH_KEY_ROOM, "user:%08u", i);
-    return true;
+    const bench_workload *workload = bench->workload;
+    bench_crew *crew = &bench->results[side].crew;
+    if (side == BENCH_LIMIT)
+        return bench_crew_init(crew, bench, bench->threads, bench_block_limit,
+                               BENCH_READ_KEYS);
+    bench_block block = bench->batch > 1 ? workload->in_batch : workload->block;
+    unsigned count = side == BENCH_ONE_THREAD ? 1 : bench->threads;
+    return bench_crew_init(crew, bench, count, block, workload->drawn);
 }
 
 /* Everything that the run needs beside the cache. */
 static bool prepare(bench *bench)
 {
     const bench_workload *workload = bench->workload;
-    bench_block block = bench->batch > 1 ? workload->in_batch : workload->block;
-    if (!make_keys(bench, workload->keys))
+    if (!bench_keys_make(bench))
         return false;
-    if (block != NULL &&
-        !bench_crew_init(&bench->crew, bench, block, workload->drawn))
+    if (workload->block != NULL && !prepare_crew(bench, BENCH_WORKLOAD))
+        return false;
+    if (workload->is_against_one && bench->threads > 1 &&
+        !prepare_crew(bench, BENCH_ONE_THREAD))
         return false;
     if (workload->drawn == 0)
         return true;
     bench->limit = limit_table_new(bench, BENCH_READ_KEYS);
-    return bench->limit != NULL &&
-           bench_crew_init(&bench->limit_crew, bench, bench_block_limit,
-                           BENCH_READ_KEYS);
+    return bench->limit != NULL && prepare_crew(bench, BENCH_LIMIT);
 }
 
 static bool warm_up(bench *bench)
@@ -65,40 +60,21 @@ static bool warm_up(bench *bench)
     if (bench->duration_ns < WARM_UP_NS)
         bench->warm_up_ops =
             (uint64_t)(WARM_UP_OPS / 1000 * (bench->duration_ns / 1000000));
-    bool is_done =
-        bench_crew_work(&bench->crew, 0, bench->warm_up_ops, unused, &took_ns);
+    bool is_done = bench_crew_work(&bench->results[BENCH_WORKLOAD].crew, 0,
+                                   bench->warm_up_ops, unused, &took_ns);
     free(unused);
     return is_done;
 }
 
-static void note_round(bench *bench, double of_limit)
+/* One turn for each side that has a crew. */
+static bool work_round(bench *bench, int round)
 {
-    if (bench->of_limit_min == 0 || of_limit < bench->of_limit_min)
-        bench->of_limit_min = of_limit;
-    if (of_limit > bench->of_limit_max)
-        bench->of_limit_max = of_limit;
-}
-
-/* One turn each; how fast the workload was in it beside the limit. */
-static bool work_round(bench *bench)
-{
-    int64_t turn_ns = bench->duration_ns / ROUNDS;
-    bench_counts *counts = &bench->counts;
-    bench_counts *limit = &bench->limit_counts;
-    uint64_t ops = counts->ops, limit_ops = limit->ops;
-    int64_t took_ns = bench->took_ns, limit_ns = bench->limit_took_ns;
-    if (bench->crew.count > 0 &&
-        !bench_crew_work(&bench->crew, turn_ns, 0, counts, &bench->took_ns))
-        return false;
-    if (!bench_crew_work(&bench->limit_crew, turn_ns, 0, limit,
-                         &bench->limit_took_ns))
-        return false;
-    double rate =
-        (double)(counts->ops - ops) / (double)(bench->took_ns - took_ns);
-    double limit_rate = (double)(limit->ops - limit_ops) /
-                        (double)(bench->limit_took_ns - limit_ns);
-    if (bench->crew.count > 0)
-        note_round(bench, rate / limit_rate);
+    int64_t turn_ns = bench->duration_ns / BENCH_ROUNDS;
+    for (int side = 0; side < BENCH_SIDES; side++) {
+        bench_result *result = &bench->results[side];
+        if (result->crew.count > 0 && !bench_turn(result, round, turn_ns))
+            return false;
+    }
     return true;
 }
 
@@ -111,15 +87,16 @@ static bool work(bench *bench)
         bench_fill(bench);
     if (workload->is_warmed && !warm_up(bench))
         return false;
-    for (int i = 0; i < ROUNDS; i++) {
-        if (!work_round(bench))
+    for (int i = 0; i < BENCH_ROUNDS; i++) {
+        if (!work_round(bench, i))
             return false;
     }
-    if (bench->crew.count > 0)
+    if (workload->block != NULL)
         return true;
-    bench->counts = bench->limit_counts;
-    bench->took_ns = bench->limit_took_ns;
-    note_round(bench, 1);
+    /* The limit is the workload: it is all of itself. */
+    bench_result *result = &bench->results[BENCH_WORKLOAD];
+    *result = bench->results[BENCH_LIMIT];
+    result->crew = (bench_crew){0};
     return true;
 }
 
@@ -141,17 +118,17 @@ static tool_exit run(bench *bench, const args *args)
         bench_report_json(bench);
     else
         bench_report(bench);
-    if (bench->counts.failed == 0)
+    uint64_t failed = bench->results[BENCH_WORKLOAD].counts.failed;
+    if (failed == 0)
         return TOOL_DONE;
-    complain("bench: %llu calls failed",
-             (unsigned long long)bench->counts.failed);
+    complain("bench: %llu calls failed", (unsigned long long)failed);
     return TOOL_FAILED;
 }
 
 static void clean_up(bench *bench)
 {
-    bench_crew_fini(&bench->crew);
-    bench_crew_fini(&bench->limit_crew);
+    for (int side = 0; side < BENCH_SIDES; side++)
+        bench_crew_fini(&bench->results[side].crew);
     limit_table_free(bench->limit);
     free(bench->keys);
     if (bench->cache != NULL)

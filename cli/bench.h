@@ -25,6 +25,9 @@
 
 #define BENCH_VALUE_SIZE 100
 
+/* Workload and ceiling take turns so often. */
+#define BENCH_ROUNDS 5
+
 typedef struct bench bench;
 typedef struct bench_worker bench_worker;
 typedef struct limit_table limit_table;
@@ -77,9 +80,31 @@ typedef struct bench_workload {
     uint32_t drawn;       /* of them, by the threads; 0: each, in order */
     bool is_filled;       /* every key is set beforehand */
     bool is_warmed;       /* before it is measured */
+    bool is_against_one;  /* measured beside one thread alone, too */
     bench_block block;    /* NULL: the limit alone */
     bench_block in_batch; /* NULL: it takes no batch */
 } bench_workload;
+
+/* Who takes a turn in a round. */
+typedef enum bench_side {
+    BENCH_WORKLOAD,
+    BENCH_LIMIT,
+    BENCH_ONE_THREAD, /* the workload by one thread, when there are several */
+    BENCH_SIDES
+} bench_side;
+
+/* What a side did in all of its turns. */
+typedef struct bench_result {
+    bench_crew crew; /* of no workers: it takes no turns */
+    bench_counts counts;
+    int64_t took_ns;
+    double rates[BENCH_ROUNDS]; /* operations a second */
+} bench_result;
+
+/* Smallest, middle and largest of a few figures. */
+typedef struct bench_spread {
+    double min, median, max;
+} bench_spread;
 
 /* One run: what was asked for, and what came out. */
 struct bench {
@@ -92,21 +117,18 @@ struct bench {
     mtc_cache *cache;
     char (*keys)[BENCH_KEY_ROOM];
     limit_table *limit;
-    bench_crew crew;
-    bench_crew limit_crew;
+    bench_result results[BENCH_SIDES];
 
     uint64_t warm_up_ops;
-    int64_t took_ns; /* by the workload */
-    bench_counts counts;
-    int64_t limit_took_ns;
-    bench_counts limit_counts;
-    double of_limit_min, of_limit_max; /* among the rounds */
-    uint64_t entries;                  /* memory: held at the end */
-    int64_t growth_bytes;              /* memory: of what is resident */
+    uint64_t entries;     /* memory: held at the end */
+    int64_t growth_bytes; /* memory: of what is resident */
 };
 
 /* NULL when there is none of the name. */
 const bench_workload *bench_workload_find(const char *name);
+
+/* Makes the keys of the workload. False when memory runs out. */
+bool bench_keys_make(bench *bench);
 
 /* Stores every key of the workload once; counts what fails. */
 void bench_fill(bench *bench);
@@ -126,10 +148,10 @@ static inline uint32_t bench_draw(bench_worker *worker)
     return worker->draws[worker->position++ & (BENCH_DRAWS - 1)];
 }
 
-/* Makes the workers, their draws among the first keys (0: none) and room for
- * batches. False when memory runs out; fini is due in any case. */
-bool bench_crew_init(bench_crew *crew, const bench *bench, bench_block block,
-                     uint32_t drawn);
+/* Makes so many workers, their draws among the first keys (0: none) and room
+ * for batches. False when memory runs out; fini is due in any case. */
+bool bench_crew_init(bench_crew *crew, const bench *bench, unsigned count,
+                     bench_block block, uint32_t drawn);
 void bench_crew_fini(bench_crew *crew);
 
 /* Lets the crew work for a time; or, with ops_max, until each thread has made
@@ -143,11 +165,20 @@ limit_table *limit_table_new(const bench *bench, uint32_t key_count);
 void limit_table_free(limit_table *table);
 void bench_block_limit(bench_worker *worker);
 
+/* Bytes of this process that are in memory now; -1: not known. */
+int64_t bench_resident_bytes(void);
+
 /* Stores every key of the memory workload and measures what that took. */
 bool bench_memory(bench *bench);
 
-/* Operations a second. */
-double bench_rate(const bench_counts *counts, int64_t took_ns);
+/* One turn of a side. False when its threads cannot be started. */
+bool bench_turn(bench_result *result, int round, int64_t turn_ns);
+
+/* Operations a second, over all turns. */
+double bench_rate(const bench_result *result);
+
+/* How fast one side was beside another, round by round. */
+bench_spread bench_beside(const bench_result *one, const bench_result *other);
 
 void bench_report(const bench *bench);
 void bench_report_json(const bench *bench);

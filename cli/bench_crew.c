@@ -22,17 +22,17 @@ static bool draw_all(bench_worker *worker, const zipf_shape *shape)
     return true;
 }
 
-bool bench_crew_init(bench_crew *crew, const bench *bench, bench_block block,
-                     uint32_t drawn)
+bool bench_crew_init(bench_crew *crew, const bench *bench, unsigned count,
+                     bench_block block, uint32_t drawn)
 {
     zipf_shape shape;
-    size_t size = bench->threads * sizeof *crew->workers;
+    size_t size = count * sizeof *crew->workers;
     crew->workers = aligned_alloc(_Alignof(bench_worker), size);
     if (crew->workers == NULL)
         return false;
     memset(crew->workers, 0, size);
     crew->block = block;
-    crew->count = bench->threads;
+    crew->count = count;
     if (drawn > 0)
         zipf_shape_init(&shape, drawn);
     for (uint32_t i = 0; i < crew->count; i++) {

@@ -10,8 +10,7 @@
 #include "bench.h"
 #include "mtc/stats.h"
 
-/* Bytes of this process that are in memory now; -1: not known. */
-static int64_t resident_bytes(void)
+int64_t bench_resident_bytes(void)
 {
     long long all = 0, resident = 0;
     FILE *file = fopen("/proc/self/statm", "re");
@@ -25,7 +24,7 @@ static int64_t resident_bytes(void)
 /* How many of the keys the cache still has: gets and hits. */
 static void look_for_all(bench *bench)
 {
-    bench_counts *counts = &bench->counts;
+    bench_counts *counts = &bench->results[BENCH_WORKLOAD].counts;
     for (uint32_t i = 0; i < bench->workload->keys; i++) {
         mtc_value value;
         mtc_status status =
@@ -39,12 +38,13 @@ static void look_for_all(bench *bench)
 
 bool bench_memory(bench *bench)
 {
+    bench_result *result = &bench->results[BENCH_WORKLOAD];
     mtc_stats stats = {.struct_size = sizeof stats};
-    int64_t before = resident_bytes();
-    if (!bench_crew_work(&bench->crew, 0, UINT64_MAX, &bench->counts,
-                         &bench->took_ns))
+    int64_t before = bench_resident_bytes();
+    if (!bench_crew_work(&result->crew, 0, UINT64_MAX, &result->counts,
+                         &result->took_ns))
         return false;
-    int64_t after = resident_bytes();
+    int64_t after = bench_resident_bytes();
     if (before < 0 || after < 0 ||
         mtc_cache_stats(bench->cache, &stats) != MTC_OK)
         return false;

@@ -9,25 +9,32 @@
 #include "figures.h"
 #include "session.h"
 
+static const bench_result *result_of(const bench *bench)
+{
+    return &bench->results[BENCH_WORKLOAD];
+}
+
 static double hit_ratio(const bench *bench)
 {
-    const bench_counts *counts = &bench->counts;
+    const bench_counts *counts = &result_of(bench)->counts;
     if (counts->gets == 0)
         return 0;
     return (double)counts->hits / (double)counts->gets;
 }
 
-static double of_limit(const bench *bench)
-{
-    double limit = bench_rate(&bench->limit_counts, bench->limit_took_ns);
-    if (limit <= 0)
-        return 0;
-    return bench_rate(&bench->counts, bench->took_ns) / limit;
-}
-
 static bool is_against_limit(const bench *bench)
 {
     return bench->workload->drawn > 0;
+}
+
+static bool is_against_one(const bench *bench)
+{
+    return bench->results[BENCH_ONE_THREAD].took_ns > 0;
+}
+
+static bench_spread beside(const bench *bench, bench_side side)
+{
+    return bench_beside(result_of(bench), &bench->results[side]);
 }
 
 static double overhead_bytes(const bench *bench)
@@ -41,8 +48,8 @@ static double overhead_bytes(const bench *bench)
 /* Gets and sets together. */
 static times all_times(const bench *bench)
 {
-    times all = bench->counts.get_times;
-    times_merge(&all, &bench->counts.set_times);
+    times all = result_of(bench)->counts.get_times;
+    times_merge(&all, &result_of(bench)->counts.set_times);
     return all;
 }
 
@@ -57,27 +64,38 @@ static void write_times(const char *name, const times *times)
 
 static void write_all_times(const bench *bench)
 {
+    const bench_counts *counts = &result_of(bench)->counts;
     times all = all_times(bench);
     printf("\n  %-11s %9s %9s %9s %9s\n", "time", "p50", "p99", "p99.9", "max");
     write_times(bench->batch > 1 ? "a batch" : "a call", &all);
-    if (bench->counts.get_times.count == 0 ||
-        bench->counts.set_times.count == 0)
+    if (counts->get_times.count == 0 || counts->set_times.count == 0)
         return;
-    write_times("a get", &bench->counts.get_times);
-    write_times("a set", &bench->counts.set_times);
+    write_times("a get", &counts->get_times);
+    write_times("a set", &counts->set_times);
+}
+
+static void write_one_thread(const bench *bench)
+{
+    bench_spread times = beside(bench, BENCH_ONE_THREAD);
+    uint64_t rate = (uint64_t)bench_rate(&bench->results[BENCH_ONE_THREAD]);
+    printf("  one thread: %s operations/s; %u are %.2f times as fast, "
+           "%.2f to %.2f\n",
+           figure_count(rate).text, bench->threads, times.median, times.min,
+           times.max);
 }
 
 static void write_notes(const bench *bench)
 {
-    uint64_t limit =
-        (uint64_t)bench_rate(&bench->limit_counts, bench->limit_took_ns);
+    bench_spread of_limit = beside(bench, BENCH_LIMIT);
+    uint64_t limit = (uint64_t)bench_rate(&bench->results[BENCH_LIMIT]);
     if (is_against_limit(bench))
         printf("\n  limit: %s operations/s; of it %.3f to %.3f by round\n",
-               figure_count(limit).text, bench->of_limit_min,
-               bench->of_limit_max);
+               figure_count(limit).text, of_limit.min, of_limit.max);
     else
         printf("\n  %s entries, each %.1f bytes beyond its key and value\n",
                figure_count(bench->entries).text, overhead_bytes(bench));
+    if (is_against_one(bench))
+        write_one_thread(bench);
     if (bench->warm_up_ops > 0)
         printf("  warmed up by %s operations\n",
                figure_count(bench->warm_up_ops).text);
@@ -85,15 +103,15 @@ static void write_notes(const bench *bench)
 
 void bench_report(const bench *bench)
 {
-    const bench_counts *counts = &bench->counts;
-    uint64_t rate = (uint64_t)bench_rate(counts, bench->took_ns);
+    const bench_result *result = result_of(bench);
+    uint64_t rate = (uint64_t)bench_rate(result);
     printf("  %-8s %7s %7s %13s %13s %9s %9s\n", "workload", "threads",
            "seconds", "operations", "a second", "of limit", "hit ratio");
     printf("  %-8s %7u %7.2f %13s %13s ", bench->workload->name, bench->threads,
-           (double)bench->took_ns / 1e9, figure_count(counts->ops).text,
+           (double)result->took_ns / 1e9, figure_count(result->counts.ops).text,
            figure_count(rate).text);
     if (is_against_limit(bench))
-        printf("%9.3f", of_limit(bench));
+        printf("%9.3f", beside(bench, BENCH_LIMIT).median);
     else
         printf("%9s", "-");
     printf(" %9.4f\n", hit_ratio(bench));
@@ -118,13 +136,34 @@ static void add_part(json *json, const char *name, const times *times)
     json_close(json, '}');
 }
 
+static void add_rounds(json *json, const char *name, const bench_result *result)
+{
+    json_open(json, name, '[');
+    for (int i = 0; i < BENCH_ROUNDS; i++)
+        json_real(json, NULL, result->rates[i]);
+    json_close(json, ']');
+}
+
 static void add_limit(json *json, const bench *bench)
 {
-    json_real(json, "limit_ops_per_s",
-              bench_rate(&bench->limit_counts, bench->limit_took_ns));
-    json_real(json, "of_limit", of_limit(bench));
-    json_real(json, "of_limit_min", bench->of_limit_min);
-    json_real(json, "of_limit_max", bench->of_limit_max);
+    const bench_result *limit = &bench->results[BENCH_LIMIT];
+    bench_spread of_limit = beside(bench, BENCH_LIMIT);
+    json_real(json, "limit_ops_per_s", bench_rate(limit));
+    json_real(json, "of_limit", of_limit.median);
+    json_real(json, "of_limit_min", of_limit.min);
+    json_real(json, "of_limit_max", of_limit.max);
+    add_rounds(json, "rounds", result_of(bench));
+    add_rounds(json, "limit_rounds", limit);
+}
+
+static void add_one_thread(json *json, const bench *bench)
+{
+    const bench_result *one = &bench->results[BENCH_ONE_THREAD];
+    bench_spread times = beside(bench, BENCH_ONE_THREAD);
+    json_real(json, "one_thread_ops_per_s", bench_rate(one));
+    json_real(json, "of_one_thread", times.median);
+    json_real(json, "of_one_thread_min", times.min);
+    json_real(json, "of_one_thread_max", times.max);
 }
 
 static void add_memory(json *json, const bench *bench)
@@ -136,15 +175,16 @@ static void add_memory(json *json, const bench *bench)
 
 void bench_report_json(const bench *bench)
 {
-    const bench_counts *counts = &bench->counts;
+    const bench_result *result = result_of(bench);
+    const bench_counts *counts = &result->counts;
     times all = all_times(bench);
     json json = session_json(counts->failed == 0 ? MTC_OK : MTC_PARTIAL);
     json_text(&json, "workload", bench->workload->name);
     json_int(&json, "threads", bench->threads);
     json_int(&json, "batch", (int64_t)bench->batch);
-    json_real(&json, "seconds", (double)bench->took_ns / 1e9);
+    json_real(&json, "seconds", (double)result->took_ns / 1e9);
     json_int(&json, "ops", (int64_t)counts->ops);
-    json_real(&json, "ops_per_s", bench_rate(counts, bench->took_ns));
+    json_real(&json, "ops_per_s", bench_rate(result));
     add_times(&json, &all);
     add_part(&json, "get", &counts->get_times);
     add_part(&json, "set", &counts->set_times);
@@ -155,5 +195,7 @@ void bench_report_json(const bench *bench)
         add_limit(&json, bench);
     else
         add_memory(&json, bench);
+    if (is_against_one(bench))
+        add_one_thread(&json, bench);
     session_json_end(&json);
 }

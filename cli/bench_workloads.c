@@ -3,6 +3,8 @@
  *
  * Each worker is touched by its own thread alone while a pass lasts.
  */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bench.h"
@@ -18,8 +20,23 @@
 
 static const mtc_strategy KEPT = MTC_STRATEGY_INIT(TTL_MS);
 
+/* A worker's hand in a block: what each step needs and counts, kept where the
+ * compiler can hold it in registers; a cache hides nothing behind it. */
+typedef struct hand {
+    mtc_cache *cache;
+    const char (*keys)[BENCH_KEY_ROOM];
+    const uint32_t *draws;
+    mtc_item *items;
+    size_t batch;
+    uint64_t position;
+    uint64_t gets;
+    uint64_t hits;
+    uint64_t failed;
+    uint64_t sum;
+} hand;
+
 /* One call. */
-typedef void (*bench_step)(bench_worker *worker);
+typedef void (*bench_step)(hand *hand);
 
 mtc_slice bench_value(void)
 {
@@ -30,86 +47,116 @@ mtc_slice bench_value(void)
     return mtc_bytes(VALUE, BENCH_VALUE_SIZE);
 }
 
-static void set_key(bench_worker *worker, mtc_slice key)
+bool bench_keys_make(bench *bench)
 {
-    mtc_status status =
-        mtc_cache_set(worker->bench->cache, key, bench_value(), &KEPT);
-    if (status != MTC_OK)
-        worker->counts.failed++;
+    uint32_t count = bench->workload->keys;
+    bench->keys = calloc(count, sizeof *bench->keys);
+    if (bench->keys == NULL)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        snprintf(bench->keys[i], BENCH_KEY_ROOM, "user:%08u", i);
+    return true;
+}
+
+static bool is_stored(mtc_cache *cache, mtc_slice key)
+{
+    return mtc_cache_set(cache, key, bench_value(), &KEPT) == MTC_OK;
 }
 
 void bench_fill(bench *bench)
 {
-    for (uint32_t i = 0; i < bench->workload->keys; i++) {
-        if (mtc_cache_set(bench->cache, bench_key(bench, i), bench_value(),
-                          &KEPT) != MTC_OK)
-            bench->counts.failed++;
-    }
+    bench_counts *counts = &bench->results[BENCH_WORKLOAD].counts;
+    for (uint32_t i = 0; i < bench->workload->keys; i++)
+        counts->failed += !is_stored(bench->cache, bench_key(bench, i));
+}
+
+static inline hand hand_of(const bench_worker *worker)
+{
+    const bench *bench = worker->bench;
+    return (hand){
+        .cache = bench->cache,
+        .keys = (const char(*)[BENCH_KEY_ROOM])bench->keys,
+        .draws = worker->draws,
+        .items = worker->items,
+        .batch = bench->batch,
+        .position = worker->position,
+    };
+}
+
+/* Every operation drew one key. */
+static inline void note_hand(bench_worker *worker, const hand *hand)
+{
+    bench_counts *counts = &worker->counts;
+    counts->ops += hand->position - worker->position;
+    counts->gets += hand->gets;
+    counts->hits += hand->hits;
+    counts->failed += hand->failed;
+    counts->sum += hand->sum;
+    worker->position = hand->position;
+}
+
+static inline mtc_slice draw_key(hand *hand)
+{
+    uint32_t index = hand->draws[hand->position++ & (BENCH_DRAWS - 1)];
+    return mtc_bytes(hand->keys[index], BENCH_KEY_SIZE);
+}
+
+static inline void set_key(hand *hand, mtc_slice key)
+{
+    hand->failed += !is_stored(hand->cache, key);
 }
 
 /* What a get came to: its first byte is read, and it is given back. */
-static inline bool take_value(bench_worker *worker, mtc_status status,
-                              mtc_value *value)
+static inline bool take_value(hand *hand, mtc_status status, mtc_value *value)
 {
-    bench_counts *counts = &worker->counts;
-    if (status < 0)
-        counts->failed++;
+    hand->gets++;
+    hand->failed += status < 0;
     if (status != MTC_OK)
         return false;
-    counts->sum += *(const unsigned char *)value->data;
-    counts->hits++;
+    hand->sum += *(const unsigned char *)value->data;
+    hand->hits++;
     mtc_value_free(value);
     return true;
 }
 
-static inline bool get_key(bench_worker *worker, mtc_slice key)
+static inline bool get_key(hand *hand, mtc_slice key)
 {
     mtc_value value;
-    mtc_status status = mtc_cache_get(worker->bench->cache, key, &value);
-    worker->counts.gets++;
-    return take_value(worker, status, &value);
+    mtc_status status = mtc_cache_get(hand->cache, key, &value);
+    return take_value(hand, status, &value);
 }
 
-static inline mtc_slice draw_key(bench_worker *worker)
+static inline void step_get(hand *hand)
 {
-    worker->counts.ops++;
-    return bench_key(worker->bench, bench_draw(worker));
+    get_key(hand, draw_key(hand));
 }
 
-static inline void step_get(bench_worker *worker)
+static inline void step_get_set(hand *hand)
 {
-    get_key(worker, draw_key(worker));
+    mtc_slice key = draw_key(hand);
+    if (!get_key(hand, key))
+        set_key(hand, key);
 }
 
-static inline void step_get_set(bench_worker *worker)
+static inline void step_batch(hand *hand)
 {
-    mtc_slice key = draw_key(worker);
-    if (!get_key(worker, key))
-        set_key(worker, key);
-}
-
-static void step_batch(bench_worker *worker)
-{
-    mtc_cache *cache = worker->bench->cache;
-    size_t count = worker->bench->batch;
-    mtc_item *items = worker->items;
-    for (size_t i = 0; i < count; i++)
-        items[i].key = draw_key(worker);
-    worker->counts.gets += count;
-    if (mtc_cache_get_many(cache, items, count) < 0) {
-        worker->counts.failed += count;
-        return;
+    mtc_item *items = hand->items;
+    for (size_t i = 0; i < hand->batch; i++)
+        items[i].key = draw_key(hand);
+    mtc_status status = mtc_cache_get_many(hand->cache, items, hand->batch);
+    for (size_t i = 0; i < hand->batch; i++) {
+        if (status < 0)
+            items[i].status = status;
+        take_value(hand, items[i].status, &items[i].value);
     }
-    for (size_t i = 0; i < count; i++)
-        take_value(worker, items[i].status, &items[i].value);
 }
 
-static void step_batch_set(bench_worker *worker)
+static inline void step_batch_set(hand *hand)
 {
-    step_batch(worker);
-    for (size_t i = 0; i < worker->bench->batch; i++) {
-        if (worker->items[i].status == MTC_MISS)
-            set_key(worker, worker->items[i].key);
+    step_batch(hand);
+    for (size_t i = 0; i < hand->batch; i++) {
+        if (hand->items[i].status == MTC_MISS)
+            set_key(hand, hand->items[i].key);
     }
 }
 
@@ -117,11 +164,13 @@ static void step_batch_set(bench_worker *worker)
 static inline __attribute__((always_inline)) void
 run_steps(bench_worker *worker, bench_step step)
 {
+    hand hand = hand_of(worker);
     int64_t begun_ns = times_now_ns();
-    step(worker);
+    step(&hand);
     times_add(&worker->counts.get_times, times_now_ns() - begun_ns);
     for (int i = 1; i < BENCH_SAMPLE_EVERY; i++)
-        step(worker);
+        step(&hand);
+    note_hand(worker, &hand);
 }
 
 static void block_read(bench_worker *worker)
@@ -145,26 +194,28 @@ static void block_evict_batch(bench_worker *worker)
 }
 
 /* True: it was a set. */
-static inline bool step_mixed(bench_worker *worker)
+static inline bool step_mixed(hand *hand)
 {
-    bool is_set = worker->position % SET_EVERY == SET_EVERY - 1;
-    mtc_slice key = draw_key(worker);
+    bool is_set = hand->position % SET_EVERY == SET_EVERY - 1;
+    mtc_slice key = draw_key(hand);
     if (is_set)
-        set_key(worker, key);
+        set_key(hand, key);
     else
-        get_key(worker, key);
+        get_key(hand, key);
     return is_set;
 }
 
 static void block_mixed(bench_worker *worker)
 {
     bench_counts *counts = &worker->counts;
+    hand hand = hand_of(worker);
     int64_t begun_ns = times_now_ns();
-    bool is_set = step_mixed(worker);
+    bool is_set = step_mixed(&hand);
     int64_t took_ns = times_now_ns() - begun_ns;
     times_add(is_set ? &counts->set_times : &counts->get_times, took_ns);
     for (int i = 1; i < BENCH_SAMPLE_EVERY; i++)
-        step_mixed(worker);
+        step_mixed(&hand);
+    note_hand(worker, &hand);
 }
 
 /* The next key of those that fall to the worker. */
@@ -174,7 +225,8 @@ static void step_store(bench_worker *worker)
     uint64_t index = worker->index + worker->position * bench->threads;
     worker->position++;
     worker->counts.ops++;
-    set_key(worker, bench_key(bench, (uint32_t)index));
+    worker->counts.failed +=
+        !is_stored(bench->cache, bench_key(bench, (uint32_t)index));
     worker->is_done = index + bench->threads >= bench->workload->keys;
 }
 
@@ -188,16 +240,39 @@ static void block_store(bench_worker *worker)
 }
 
 static const bench_workload WORKLOADS[] = {
-    {"read", ROOM("200000"), BENCH_READ_KEYS, BENCH_READ_KEYS, true, false,
-     block_read, block_read_batch},
-    {"mixed", ROOM("200000"), BENCH_READ_KEYS, BENCH_READ_KEYS, true, false,
-     block_mixed, NULL},
-    {"evict", ROOM("100000"), 1000000, 1000000, false, true, block_evict,
-     block_evict_batch},
-    {"hot", ROOM("200000"), BENCH_READ_KEYS, 1, true, false, block_read,
-     block_read_batch},
-    {"memory", ROOM("2000000"), 1000000, 0, false, false, block_store, NULL},
-    {"limit", NULL, BENCH_READ_KEYS, BENCH_READ_KEYS, false, false, NULL, NULL},
+    {.name = "read",
+     .tiers = ROOM("200000"),
+     .keys = BENCH_READ_KEYS,
+     .drawn = BENCH_READ_KEYS,
+     .is_filled = true,
+     .block = block_read,
+     .in_batch = block_read_batch},
+    {.name = "mixed",
+     .tiers = ROOM("200000"),
+     .keys = BENCH_READ_KEYS,
+     .drawn = BENCH_READ_KEYS,
+     .is_filled = true,
+     .block = block_mixed},
+    {.name = "evict",
+     .tiers = ROOM("100000"),
+     .keys = 1000000,
+     .drawn = 1000000,
+     .is_warmed = true,
+     .block = block_evict,
+     .in_batch = block_evict_batch},
+    {.name = "hot",
+     .tiers = ROOM("200000"),
+     .keys = BENCH_READ_KEYS,
+     .drawn = 1,
+     .is_filled = true,
+     .is_against_one = true,
+     .block = block_read,
+     .in_batch = block_read_batch},
+    {.name = "memory",
+     .tiers = ROOM("2000000"),
+     .keys = 1000000,
+     .block = block_store},
+    {.name = "limit", .keys = BENCH_READ_KEYS, .drawn = BENCH_READ_KEYS},
 };
 
 const bench_workload *bench_workload_find(const char *name)

@@ -31,6 +31,12 @@ def check_times(what, times):
           <= times["p999_ns"] <= times["max_ns"])
 
 
+def check_spread(name, bench, ratios):
+    for end, ratio in (("_min", min(ratios)), ("_max", max(ratios)),
+                       ("", sorted(ratios)[len(ratios) // 2])):
+        check(name + end, is_near(bench[name + end], ratio))
+
+
 check("the workload", bench["workload"] == workload)
 check("the threads", bench["threads"] == threads)
 check("the batch", bench["batch"] == batch)
@@ -53,12 +59,17 @@ if workload == "memory":
     check("overhead", is_near(bench["overhead_bytes_per_entry"],
                               per_entry - 113))
 else:
-    check("of the limit",
-          is_near(bench["of_limit"],
-                  bench["ops_per_s"] / bench["limit_ops_per_s"]))
-    check("of the limit", bench["of_limit"] > 0)
-    check("of the limit by round",
-          0 < bench["of_limit_min"] <= bench["of_limit_max"])
+    ratios = [one / limit for one, limit
+              in zip(bench["rounds"], bench["limit_rounds"])]
+    check("five rounds", len(ratios) == 5)
+    check_spread("of_limit", bench, ratios)
+    check("the limit", bench["limit_ops_per_s"] > 0)
+check("one thread beside several, where it is one key",
+      ("of_one_thread" in bench) == (workload == "hot" and threads > 1))
+if "of_one_thread" in bench:
+    check("one thread works, too", bench["one_thread_ops_per_s"] > 0)
+    check("beside one thread", 0 < bench["of_one_thread_min"]
+          <= bench["of_one_thread"] <= bench["of_one_thread_max"])
 for fault in faults:
     print("not so:", fault)
 sys.exit(len(faults) > 0)
