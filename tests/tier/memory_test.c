@@ -201,9 +201,9 @@ static void held_values_count_until_they_are_given_back(void **state)
 static void held_values_survive_eviction_replacement_and_close(void **state)
 {
     (void)state;
-    static char filler[48500];
+    static char filler[100000];
     mtc_value evicted, replaced, removed, shared;
-    mtc_tier *tier = open_tier("memory?size=64KiB");
+    mtc_tier *tier = open_tier("memory?size=128KiB");
     store(tier, mtc_str("evicted"), mtc_str("one"), 0, 60000);
     store(tier, mtc_str("replaced"), mtc_str("two"), 0, 60000);
     store(tier, mtc_str("removed"), mtc_str("three"), 0, 60000);

@@ -5,6 +5,9 @@
 
 #include <stdlib.h>
 
+/* Entries of a shard whose sketch is there from the beginning. */
+#define SMALL 4096u
+
 /* -- shared ------------------------------------------------------------- */
 
 bool mtci_queued_init(mtci_queued *queued, const mtci_policy_env *env,
@@ -114,8 +117,19 @@ static void ghost_grow(mtci_policy *policy, size_t entries)
     policy->ghost_entries = entries;
 }
 
-/* Sketch and ghost for a shard that is at least half full. A tier that never
- * fills pays nothing for them. */
+static size_t count_of(const mtci_policy *policy)
+{
+    return policy->queues.window.count + policy->queues.main.count;
+}
+
+/* Whether the shard should have sketch and ghost by now. A large one that
+ * never fills pays nothing for them; a small one has little time to learn. */
+static bool is_time(const mtci_policy *policy, uint64_t capacity)
+{
+    return capacity <= SMALL || count_of(policy) >= capacity / 2;
+}
+
+/* Sketch and ghost of the right size. */
 static void fit(mtci_policy *policy, size_t capacity)
 {
     size_t entries = mtci_sketch_entries(capacity);
@@ -129,18 +143,13 @@ static void fit(mtci_policy *policy, size_t capacity)
         ghost_grow(policy, capacity);
 }
 
-static size_t count_of(const mtci_policy *policy)
-{
-    return policy->queues.window.count + policy->queues.main.count;
-}
-
 /* -- the contract ------------------------------------------------------- */
 
 void mtci_queued_add(mtci_policy *policy, uint32_t ref, uint64_t hash,
                      uint64_t capacity)
 {
     (void)hash;
-    if (count_of(policy) >= capacity / 2)
+    if (is_time(policy, capacity))
         fit(policy, (size_t)capacity);
     const mtci_node *node = mtci_node_at(policy->queues.nodes, ref);
     mtci_sketch_add(&policy->sketch, node->hash, 1);
