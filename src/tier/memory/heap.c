@@ -10,6 +10,7 @@
 
 /* The longest span, as a part of the budget and in pages. */
 #define SPAN_PART      256u
+#define SPAN_PAGES_MIN 4u
 #define SPAN_PAGES_MAX 32u
 
 /* Bytes of one class that a magazine keeps. */
@@ -58,8 +59,8 @@ mtc_status mtci_heap_open(uint64_t budget_bytes, mtci_heap **out)
     uint64_t pages = budget_bytes / SPAN_PART / MTCI_PAGE_BYTES;
     if (pages > SPAN_PAGES_MAX)
         pages = SPAN_PAGES_MAX;
-    if (pages < 1)
-        pages = 1;
+    if (pages < SPAN_PAGES_MIN)
+        pages = SPAN_PAGES_MIN;
     /* At least four objects of the largest class in a span. */
     heap->small_max = pages * MTCI_PAGE_BYTES / 4;
     mtc_status status = mtci_arena_init(&heap->arena, budget_bytes);

@@ -84,10 +84,12 @@ static bool make_room(mtci_memory *memory, size_t size)
 
 void mtci_memory_shrink(mtci_memory *memory)
 {
-    const mtci_heap *heap = memory->pool->heap;
+    mtci_heap *heap = memory->pool->heap;
     while (mtci_heap_committed(heap) > mtci_heap_budget(heap)) {
         if (!make_room(memory, BATCH_BYTES))
             return;
+        /* What has become free goes to the kernel. */
+        mtci_heap_resize(heap, mtci_heap_budget(heap));
     }
 }
 
