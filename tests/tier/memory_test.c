@@ -201,7 +201,7 @@ static void held_values_count_until_they_are_given_back(void **state)
 static void held_values_survive_eviction_replacement_and_close(void **state)
 {
     (void)state;
-    static char filler[100000];
+    static char filler[104000];
     mtc_value evicted, replaced, removed, shared;
     mtc_tier *tier = open_tier("memory?size=128KiB");
     store(tier, mtc_str("evicted"), mtc_str("one"), 0, 60000);

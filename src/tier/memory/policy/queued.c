@@ -122,24 +122,27 @@ static size_t count_of(const mtci_policy *policy)
     return policy->queues.window.count + policy->queues.main.count;
 }
 
-/* Whether the shard should have sketch and ghost by now. A large one that
+/* Whether the shard should have a sketch by now. A large one that
  * never fills pays nothing for them; a small one has little time to learn. */
 static bool is_time(const mtci_policy *policy, uint64_t capacity)
 {
-    return capacity <= SMALL || count_of(policy) >= capacity / 2;
+    return capacity <= SMALL || count_of(policy) >= capacity / 4 * 3;
 }
 
-/* Sketch and ghost of the right size. */
+/* A sketch of the right size. */
 static void fit(mtci_policy *policy, size_t capacity)
 {
     size_t entries = mtci_sketch_entries(capacity);
     bool needs_sketch =
         !policy->sketch.words || entries > policy->sketch_entries * 2;
-    bool needs_ghost =
-        !policy->queues.ghost.keys || capacity > policy->ghost_entries * 2;
     if (needs_sketch)
         sketch_grow(policy, entries);
-    if (needs_ghost)
+}
+
+/* The ghost comes with the first that is evicted. */
+static void fit_ghost(mtci_policy *policy, size_t capacity)
+{
+    if (!policy->queues.ghost.keys || capacity > policy->ghost_entries * 2)
         ghost_grow(policy, capacity);
 }
 
@@ -175,6 +178,7 @@ uint32_t mtci_queued_evict(mtci_policy *policy, uint64_t capacity)
         policy->drains = drains;
         policy->queues.drain = policy->queues.main.count;
     }
+    fit_ghost(policy, (size_t)capacity);
     return mtci_queues_evict(&policy->queues, mtci_queued_setup(policy->shared),
                              (size_t)capacity);
 }
