@@ -107,8 +107,9 @@ static uint32_t take_locked(mtci_memory *memory, mtci_shard *shard, size_t size)
         pthread_mutex_unlock(&shard->mutex);
         bool has_room = make_room(memory, size);
         pthread_mutex_lock(&shard->mutex);
+        /* Without anything to evict, magazines were emptied all the same. */
         if (!has_room)
-            return 0;
+            return mtci_heap_take(memory->pool->heap, &shard->magazine, size);
     }
 }
 
