@@ -17,10 +17,10 @@
 #define THREADS_DEFAULT 1
 #define SEED_DEFAULT    1
 
-/* Room for so many bytes an entry, and at least so many in all: how many
+/* Room for so many bytes an entry, beyond the default of the tier: how many
  * entries there are is what counts. */
 #define ENTRY_BYTES 256
-#define ROOM_MIB    1024
+#define ROOM_MIB    64
 
 /* A cache that keeps every key of a trace has room for twice its requests and
  * so many more, however unevenly they fall. */

@@ -122,8 +122,8 @@ refuses 'no trace' 2 'too few words'
 refuses 'no capacity' 2 'a number from 1' loop.u64 --capacity 0
 refuses 'seed 0' 2 'a number from 1' loop.u64 --seed 0
 refuses 'tiers' 2 'takes no --tiers' loop.u64 --tiers memory
-ends 'no memory for it' 3 bash -c 'ulimit -v 500000
-    "$1" replay loop.u64 --capacity 200' - "$mtc"
+ends 'no memory for it' 3 bash -c 'ulimit -v 1000000
+    "$1" replay loop.u64 --capacity 100000000' - "$mtc"
 says 'no memory for it' 'out of memory'
 # shellcheck disable=SC2046
 refuses 'too many capacities' 2 'at most 64' loop.u64 \
