@@ -4,9 +4,9 @@
 ## make test      install what is missing, build, and run every test
 ## make check     check layers, sizes, headers, names, links, layout, documents
 ## make docs      build the reference of the interface: build/docs/html
-## make bench     time the calls of the library, and the workloads of mtc bench
+## make bench     measure libmtc beside its rivals; draw docs/performance
 ## make install   build and install below PREFIX (/usr/local); DESTDIR
-## make deps      install every package that any of these needs
+## make deps      install every package that any of these needs, but bench
 ## make clean     remove build/
 
 PREFIX ?= /usr/local
@@ -37,12 +37,10 @@ docs:
 	@scripts/docs.sh
 
 bench:
-	$(DEPS) build
-	$(call BUILD,release,,--target mtc_bench mtc_tool)
-	@build/release/mtc_bench
-	@for workload in read mixed evict hot memory limit; do \
-		echo && build/release/mtc bench $$workload --threads 2 || exit; \
-	done
+	$(DEPS) build bench
+	$(call BUILD,release,,--target mtc_tool mtc_rivals)
+	@bench/measure.py --build build/release
+	@bench/draw.py
 
 install:
 	$(DEPS) build

@@ -81,14 +81,16 @@ layers() {
         <<<'#include "clock.h"'
     refuses check_layers.py '<sqlite3.h> belongs into' src/core/planted.c \
         <<<'#include <sqlite3.h>'
-    refuses check_layers.py '<glib.h> is not listed' src/core/planted.c \
-        <<<'#include <glib.h>'
+    refuses check_layers.py '<zlib.h> is not listed' src/core/planted.c \
+        <<<'#include <zlib.h>'
     refuses check_layers.py 'folder stray is not listed' src/stray/planted.c \
         <<<'#include <stdio.h>'
     refuses check_layers.py 'cli/ sees include/ alone' cli/planted.c \
         <<<'#include "base/clock.h"'
     refuses check_layers.py 'examples/ sees include/ alone' \
         examples/planted.c <<<'#include "base/clock.h"'
+    refuses check_layers.py 'bench/ sees include/ alone' bench/planted.c \
+        <<<'#include "base/clock.h"'
     refuses check_layers.py 'a public header includes' include/mtc/planted.h \
         <<<'#include "base/clock.h"'
     refuses check_layers.py 'goes through ../' tests/planted.c \
