@@ -26,7 +26,7 @@
 
 #define THREADS  4
 #define CALLS    2500 /* of each thread */
-#define KEYS_MAX 16
+#define KEYS_MAX 64
 #define FILLING  40000 /* entries beside the keys */
 
 typedef struct setting {
@@ -290,8 +290,10 @@ static void two_slots_for_five_keys(void **state)
 static void a_budget_that_is_always_full(void **state)
 {
     (void)state;
-    run(__func__, (setting){.url = "memory?size=64KiB",
-                            .keys = 16,
+    /* Large enough for what all threads hold and write at the same time, which
+     * nobody can evict: a smaller tier would rightly refuse. */
+    run(__func__, (setting){.url = "memory?size=256KiB",
+                            .keys = 64,
                             .life_ms_max = 1000,
                             .size_max = 8000,
                             .may_forget = true});
