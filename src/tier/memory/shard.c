@@ -118,12 +118,16 @@ size_t mtci_shard_evict_locked(mtci_shard *shard, size_t bytes, size_t count,
 void mtci_shard_free_locked(mtci_shard *shard)
 {
     mtci_retired_free(&shard->retired, shard->pool, &shard->magazine);
+    shard->pinned_count = shard->retired.count;
+    shard->pinned_bytes = shard->retired.bytes;
 }
 
 void mtci_shard_tidy_locked(mtci_shard *shard)
 {
-    if (shard->retired.count >= RETIRED_COUNT_MAX ||
-        shard->retired.bytes > shard->limits.retired_max)
+    /* What was pinned the last time is not looked at again for itself: values
+     * may be held for long. */
+    if (shard->retired.count - shard->pinned_count >= RETIRED_COUNT_MAX ||
+        shard->retired.bytes - shard->pinned_bytes > shard->limits.retired_max)
         mtci_shard_free_locked(shard);
 }
 

@@ -33,6 +33,8 @@ typedef struct mtci_shard {
     mtci_policy *policy;
     mtci_limits limits;
     mtci_retired retired;
+    uint32_t pinned_count; /* of those, left when some were freed last */
+    size_t pinned_bytes;
     mtci_notices notices;
     bool has_listener;
     _Atomic bool has_notices; /* read without the mutex */
