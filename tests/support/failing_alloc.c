@@ -3,35 +3,62 @@
  */
 #include "support/failing_alloc.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <sys/mman.h>
 
-static _Atomic long left; /* allocations until one fails; 0: none will */
-static _Atomic bool goes_on;
-static _Atomic bool has_failed;
+typedef struct fuse {
+    _Atomic long left; /* calls until one fails; 0: none will */
+    _Atomic bool goes_on;
+    _Atomic bool has_failed;
+} fuse;
+
+static fuse allocs;
+static fuse maps;
+
+static void arm(fuse *fuse, long n, bool all_that_follow)
+{
+    atomic_store(&fuse->has_failed, false);
+    atomic_store(&fuse->goes_on, all_that_follow);
+    atomic_store(&fuse->left, n);
+}
+
+static bool disarm(fuse *fuse)
+{
+    atomic_store(&fuse->left, 0);
+    atomic_store(&fuse->goes_on, false);
+    return atomic_load(&fuse->has_failed);
+}
+
+static bool fails(fuse *fuse)
+{
+    if (atomic_load(&fuse->left) <= 0)
+        return atomic_load(&fuse->goes_on) && atomic_load(&fuse->has_failed);
+    if (atomic_fetch_sub(&fuse->left, 1) != 1)
+        return false;
+    atomic_store(&fuse->has_failed, true);
+    return true;
+}
 
 void mtct_alloc_arm(long n, bool all_that_follow)
 {
-    atomic_store(&has_failed, false);
-    atomic_store(&goes_on, all_that_follow);
-    atomic_store(&left, n);
+    arm(&allocs, n, all_that_follow);
 }
 
 bool mtct_alloc_disarm(void)
 {
-    atomic_store(&left, 0);
-    atomic_store(&goes_on, false);
-    return atomic_load(&has_failed);
+    return disarm(&allocs);
 }
 
-static bool fails(void)
+void mtct_map_arm(long n, bool all_that_follow)
 {
-    if (atomic_load(&left) <= 0)
-        return atomic_load(&goes_on) && atomic_load(&has_failed);
-    if (atomic_fetch_sub(&left, 1) != 1)
-        return false;
-    atomic_store(&has_failed, true);
-    return true;
+    arm(&maps, n, all_that_follow);
+}
+
+bool mtct_map_disarm(void)
+{
+    return disarm(&maps);
 }
 
 #define WRAP(type, name, parameters, arguments)                                \
@@ -39,7 +66,7 @@ static bool fails(void)
     type __wrap_##name parameters;                                             \
     type __wrap_##name parameters                                              \
     {                                                                          \
-        return fails() ? NULL : __real_##name arguments;                       \
+        return fails(&allocs) ? NULL : __real_##name arguments;                \
     }
 
 WRAP(void *, malloc, (size_t size), (size))
@@ -47,3 +74,26 @@ WRAP(void *, calloc, (size_t count, size_t size), (count, size))
 WRAP(void *, realloc, (void *old, size_t size), (old, size))
 WRAP(void *, aligned_alloc, (size_t step, size_t size), (step, size))
 WRAP(char *, strdup, (const char *text), (text))
+
+#define MMAP_PARAMETERS                                                        \
+    (void *at, size_t size, int access, int flags, int file, off_t offset)
+
+void *__real_mmap MMAP_PARAMETERS;
+void *__wrap_mmap MMAP_PARAMETERS;
+void *__wrap_mmap MMAP_PARAMETERS
+{
+    if (!fails(&maps))
+        return __real_mmap(at, size, access, flags, file, offset);
+    errno = ENOMEM;
+    return MAP_FAILED;
+}
+
+int __real_madvise(void *at, size_t size, int advice);
+int __wrap_madvise(void *at, size_t size, int advice);
+int __wrap_madvise(void *at, size_t size, int advice)
+{
+    if (!fails(&maps))
+        return __real_madvise(at, size, advice);
+    errno = EINVAL;
+    return -1;
+}

@@ -15,4 +15,8 @@ void mtct_alloc_arm(long n, bool goes_on);
 /* Lets all succeed again; tells whether one failed. */
 bool mtct_alloc_disarm(void);
 
+/* The same for the calls of mmap and madvise. */
+void mtct_map_arm(long n, bool all_that_follow);
+bool mtct_map_disarm(void);
+
 #endif
