@@ -22,6 +22,17 @@ static bool draw_all(bench_worker *worker, const zipf_shape *shape)
     return true;
 }
 
+/* In cache lines of their own: a worker writes them all the time. */
+static mtc_item *items_new(size_t count)
+{
+    size_t line = _Alignof(bench_worker);
+    size_t size = (count * sizeof(mtc_item) + line - 1) / line * line;
+    mtc_item *items = aligned_alloc(line, size);
+    if (items != NULL)
+        memset(items, 0, size);
+    return items;
+}
+
 bool bench_crew_init(bench_crew *crew, const bench *bench, unsigned count,
                      bench_block block, uint32_t drawn)
 {
@@ -40,7 +51,7 @@ bool bench_crew_init(bench_crew *crew, const bench *bench, unsigned count,
         worker->bench = bench;
         worker->crew = crew;
         worker->index = i;
-        worker->items = calloc(bench->batch, sizeof *worker->items);
+        worker->items = items_new(bench->batch);
         if (worker->items == NULL || (drawn > 0 && !draw_all(worker, &shape)))
             return false;
     }

@@ -260,9 +260,11 @@ typedef struct mtc_tier_ops {
      *  when no other call is under way. */
     void (*close)(mtc_tier *tier);
 
-    /** Optional, beside find: keys with these hashes are looked up next. The
-     *  tier may have the processor fetch what it will read. */
-    void (*expect)(mtc_tier *tier, const uint64_t *hashes, size_t count);
+    /** Optional, beside find: keys with these hashes are looked up next (READ),
+     *  or changed (any other verb). The tier may have the processor fetch what
+     *  it will touch. */
+    void (*expect)(mtc_tier *tier, mtc_verb verb, const uint64_t *hashes,
+                   size_t count);
 
     /** Optional: tells the host's listener what left since the last time. It
      *  runs user code, so the cache calls it with no lock held: after each

@@ -4,9 +4,6 @@
 #include "base/clock.h"
 
 #include <stddef.h>
-#include <time.h>
-
-#include "base/thread.h"
 
 int64_t mtci_boot_us(void)
 {
@@ -30,25 +27,12 @@ static int64_t coarse_tick_ms(void)
     return tick.tv_sec * 1000 + tick.tv_nsec / 1000000 + 1;
 }
 
-/* Within a tick of the coarse clock the precise one is read once: it alone
- * counts the time that the machine slept. */
-static __attribute__((noinline)) int64_t next_tick_ms(struct timespec tick)
+void mtci_boot_note_tick(struct timespec tick)
 {
-    mtci_self.tick_ms = mtci_boot_ms() + coarse_tick_ms();
+    mtci_self.tick_ms = mtci_boot_ms();
+    mtci_self.tick_end_ms = mtci_self.tick_ms + coarse_tick_ms();
     mtci_self.tick_s = tick.tv_sec;
     mtci_self.tick_ns = tick.tv_nsec;
-    return mtci_self.tick_ms;
-}
-
-int64_t mtci_boot_soon_ms(void)
-{
-    struct timespec tick;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &tick);
-    if (__builtin_expect(tick.tv_nsec == mtci_self.tick_ns &&
-                             tick.tv_sec == mtci_self.tick_s,
-                         1))
-        return mtci_self.tick_ms;
-    return next_tick_ms(tick);
 }
 
 static int64_t boot_now_ms(void *ctx)
@@ -57,4 +41,4 @@ static int64_t boot_now_ms(void *ctx)
     return mtci_boot_ms();
 }
 
-const mtci_clock mtci_clock_boot = {boot_now_ms, NULL, mtci_boot_soon_ms};
+const mtci_clock mtci_clock_boot = {boot_now_ms, NULL, true};

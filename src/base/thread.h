@@ -16,9 +16,10 @@ struct mtci_flight;
 
 typedef struct mtci_thread {
     struct mtci_pins *pins; /* NULL until first needed; see pin.h */
-    int64_t tick_s;         /* reading of the coarse clock, and the */
-    int64_t tick_ns;        /* boot time that belongs to it */
+    int64_t tick_s;         /* reading of the coarse clock, and between */
+    int64_t tick_ns;        /* which boot times its tick lies */
     int64_t tick_ms;
+    int64_t tick_end_ms;
     struct mtci_leading *leading; /* loaders it runs, innermost first */
     struct mtci_flight *waiting;  /* guarded by the mutex in core/thread.c */
     uint32_t random;              /* for one-in-N choices */

@@ -47,10 +47,9 @@ mtc_status mtci_ask_init(mtci_ask *ask, mtc_cache *cache, const mtc_call *call)
 
 mtc_status mtci_ask_key(mtci_ask *ask, mtc_slice key)
 {
-    if (!key.data && key.size > 0)
-        return MTC_E_INVALID;
-    if (key.size > MTC_KEY_SIZE_MAX)
-        return MTC_E_TOO_LARGE;
+    mtc_status status = mtci_key_status(key);
+    if (status != MTC_OK)
+        return status;
     ask->key = key;
     ask->hash = mtci_hash(key, ask->cache->seed);
     return MTC_OK;

@@ -29,6 +29,41 @@ typedef struct mtci_ask {
  * none. MTC_OK, MTC_E_INVALID, MTC_E_CLOSED, MTC_E_FORKED. */
 mtc_status mtci_ask_init(mtci_ask *ask, mtc_cache *cache, const mtc_call *call);
 
+/* MTC_OK, or why these bytes cannot be a key. */
+static inline mtc_status mtci_key_status(mtc_slice key)
+{
+    if (__builtin_expect(!key.data && key.size > 0, 0))
+        return MTC_E_INVALID;
+    return __builtin_expect(key.size > MTC_KEY_SIZE_MAX, 0) ? MTC_E_TOO_LARGE
+                                                            : MTC_OK;
+}
+
+/* Whether a call is one of the many: of a thread that has its record, on an
+ * open cache, with a key that can be hashed as it is. The cache is visited
+ * then, and else nothing is done. */
+static inline bool mtci_visit(mtc_cache *cache, mtc_slice key, const void *out)
+{
+    mtci_pins *pins = mtci_self.pins;
+    if (__builtin_expect(!pins || !cache || !out || !key.data ||
+                             key.size > MTC_KEY_SIZE_MAX,
+                         0))
+        return false;
+    mtci_pins_visit(pins, cache);
+    if (__builtin_expect(mtci_cache_gate(cache) == MTC_OK, 1))
+        return true;
+    mtci_pins_part(pins);
+    return false;
+}
+
+/* A strategy of this version that needs no closer look before
+ * a hit or a set. */
+static inline bool mtci_is_plain(const mtc_strategy *strategy)
+{
+    return !strategy ||
+           (strategy->struct_size == sizeof(*strategy) &&
+            strategy->ttl_ms >= 1 && strategy->ttl_ms <= MTC_TTL_MS_MAX);
+}
+
 /* Checks a key and hashes it. MTC_OK, MTC_E_INVALID, MTC_E_TOO_LARGE. */
 mtc_status mtci_ask_key(mtci_ask *ask, mtc_slice key);
 

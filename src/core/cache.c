@@ -176,16 +176,30 @@ static mtc_status attach(mtc_cache *cache, size_t i)
     return lane->ops->attach(lane->tier, &cache->hosts[i]);
 }
 
+/* For a cache whose first tier does not answer at once. */
+static mtc_status find_nothing(mtc_tier *tier, mtc_slice key, uint64_t hash,
+                               int64_t now_ms, mtc_value *out)
+{
+    (void)tier;
+    (void)key;
+    (void)hash;
+    (void)now_ms;
+    (void)out;
+    return MTC_MISS;
+}
+
 static mtc_status lanes_init(mtc_cache *cache, const mtci_settings *settings,
                              mtc_error *error)
 {
+    cache->find = find_nothing;
+    cache->first = settings->tiers[0].tier;
     for (size_t i = 0; i < settings->tier_count; i++) {
         mtci_lane *lane = &cache->lanes[i];
         lane->index = (int)i;
         lane->keeper = &cache->keeper;
         if (cache->front_count == i && settings->tiers[i].tier->ops->find)
             cache->front_count++;
-        if (i == 0)
+        if (i == 0 && cache->front_count == 1)
             cache->find = settings->tiers[0].tier->ops->find;
         mtci_lane_init(lane, &settings->tiers[i], cache->clock);
         cache->lane_count = i + 1;

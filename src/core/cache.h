@@ -31,9 +31,11 @@ struct mtc_cache {
     _Atomic uint32_t users;
     mtci_clock clock;
     uint64_t seed;
-    /* Of the first tier, if it answers at once. */
+    /* Of the first tier if it answers at once, else a miss. */
     mtc_status (*find)(mtc_tier *tier, mtc_slice key, uint64_t hash,
                        int64_t now_ms, mtc_value *out);
+    mtc_tier *first;
+    mtci_counters counters; /* what hits read is kept together */
     size_t lane_count;
     size_t front_count; /* leading lanes that answer at once */
     size_t value_size_max;
@@ -49,7 +51,6 @@ struct mtc_cache {
     mtci_keeper keeper;
     mtc_tier_host hosts[MTC_TIERS_MAX];
     mtci_lane lanes[MTC_TIERS_MAX];
-    mtci_counters counters;
     mtci_slots slots;
 };
 

@@ -51,7 +51,7 @@ void mtci_chain_expect(const mtc_cache *cache, const uint64_t *hashes,
 {
     const mtci_lane *lane = &cache->lanes[0];
     if (cache->front_count > 0 && lane->ops->expect)
-        lane->ops->expect(lane->tier, hashes, count);
+        lane->ops->expect(lane->tier, MTC_VERB_READ, hashes, count);
 }
 
 /* -- the other tiers ---------------------------------------------------- */

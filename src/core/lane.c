@@ -219,6 +219,9 @@ void mtci_lane_submit(mtci_lane *lane, mtci_op *const *ops, size_t count)
     send(lane, verb, chunk, held);
 }
 
+/* Lives below this are counted from a precise reading of the clock. */
+#define SHORT_LIFE_MS 1000
+
 static void request_done(mtc_request *request)
 {
     (void)request;
@@ -234,7 +237,10 @@ mtc_status mtci_lane_write_now(mtci_lane *lane, mtc_verb verb,
     if (request->key.size > ops->key_size_max)
         return unholdable(verb);
     bool is_turned = verb == MTC_VERB_STORE && !can_hold(lane, request);
-    request->sent_ms = mtci_clock_ms(&lane->clock);
+    /* A tick is much of a short life. */
+    request->sent_ms = request->facts.left_ms < SHORT_LIFE_MS
+                           ? mtci_clock_ms(&lane->clock)
+                           : mtci_clock_past_ms(&lane->clock);
     request->deadline_ms = request->sent_ms + lane->deadline_ms;
     request->done = request_done;
     ops->submit(lane->tier, is_turned ? MTC_VERB_REMOVE : verb, &request, 1);

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "core/write.h"
 
 /* Keys that are under way at a time; a longer list goes in several rounds,
@@ -51,39 +52,63 @@ static void below_fini(below *rest)
 /* What memory did not have is marked with this until it is asked below. */
 #define NOT_YET MTC_PENDING
 
+/* What the first tier has no plain hit for. */
 static void find_item(const mtci_ask *first, mtc_item *item, uint64_t hash)
 {
     mtc_cache *cache = first->cache;
     mtci_result result = {0};
-    if (!mtci_chain_find(cache, item->key, hash, first->flags, &result)) {
-        item->status = NOT_YET;
+    if (!mtci_chain_find(cache, item->key, hash, first->flags, &result))
         return;
-    }
     mtci_count_request(&cache->counters, result.status, result.outcome);
     item->status = result.status;
     item->value = result.value;
+}
+
+/* Looks up keys that were hashed; tells how many memory does not have. */
+static size_t find_hashed(const mtci_ask *first, mtc_item *items,
+                          const uint64_t *hashes, size_t count)
+{
+    mtc_cache *cache = first->cache;
+    int64_t now_ms = mtci_clock_soon_ms(&cache->clock);
+    uint64_t hits = 0;
+    size_t missing = 0;
+    for (size_t i = 0; i < count; i++) {
+        mtc_item *item = &items[i];
+        if (item->status != MTC_OK)
+            continue;
+        mtc_status status = MTC_MISS;
+        if (first->flags == 0)
+            status = cache->find(cache->first, item->key, hashes[i], now_ms,
+                                 &item->value);
+        if (__builtin_expect(status == MTC_OK, 1)) {
+            hits++;
+            continue;
+        }
+        if (status != MTC_MISS)
+            mtc_value_free(&item->value);
+        item->value = (mtc_value){0};
+        item->status = NOT_YET;
+        if (status != MTC_MISS || first->flags != 0 || cache->front_count > 1)
+            find_item(first, item, hashes[i]);
+        missing += item->status == NOT_YET;
+    }
+    mtci_count_for(&cache->counters, mtci_self.pins, MTCI_COUNT_HITS, hits);
+    return missing;
 }
 
 /* Looks a few items up in memory, all of them being fetched at the same time;
  * tells how many it does not have. */
 static size_t find_some(const mtci_ask *first, mtc_item *items, size_t count)
 {
-    mtc_cache *cache = first->cache;
     uint64_t hashes[FIND_CHUNK];
-    size_t missing = 0;
     for (size_t i = 0; i < count; i++) {
-        mtci_ask ask;
-        ask.cache = cache;
-        items[i].status = mtci_ask_key(&ask, items[i].key);
-        hashes[i] = items[i].status == MTC_OK ? ask.hash : 0;
-    }
-    mtci_chain_expect(cache, hashes, count);
-    for (size_t i = 0; i < count; i++) {
+        items[i].status = mtci_key_status(items[i].key);
+        hashes[i] = 0;
         if (items[i].status == MTC_OK)
-            find_item(first, &items[i], hashes[i]);
-        missing += items[i].status == NOT_YET;
+            hashes[i] = mtci_hash(items[i].key, first->cache->seed);
     }
-    return missing;
+    mtci_chain_expect(first->cache, hashes, count);
+    return find_hashed(first, items, hashes, count);
 }
 
 /* An ask for each item that memory did not have. */

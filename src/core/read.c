@@ -6,21 +6,25 @@
 #include "base/hash.h"
 #include "core/ask.h"
 
-/* MTC_OK, or why the call cannot be served. */
-static inline mtc_status admit(const mtc_cache *cache, mtc_slice key)
+/* What the first tier has; what value holds before does not
+ * matter, nor does what it holds after a miss. */
+static inline mtc_status find_first(mtc_cache *cache, mtc_slice key,
+                                    uint64_t hash, mtc_value *value)
 {
-    if (!cache)
-        return MTC_E_INVALID;
-    mtc_status status = mtci_cache_gate(cache);
-    if (status != MTC_OK)
-        return status;
-    if (!key.data && key.size > 0)
-        return MTC_E_INVALID;
-    return key.size > MTC_KEY_SIZE_MAX ? MTC_E_TOO_LARGE : MTC_OK;
+    int64_t now_ms = mtci_clock_soon_ms(&cache->clock);
+    return cache->find(cache->first, key, hash, now_ms, value);
 }
 
-/* The first tier has no fresh value: what it has, or what the other front
- * tiers have. */
+static inline mtc_status count_hit(mtc_cache *cache)
+{
+    mtci_pins *pins = mtci_self.pins;
+    mtci_count_for(&cache->counters, pins, MTCI_COUNT_HITS, 1);
+    mtci_pins_part(pins);
+    return MTC_OK;
+}
+
+/* The first tier had no plain hit but *status: perhaps it will do, or another
+ * of the tiers that answer at once has one. */
 static __attribute__((noinline)) bool find_further(mtc_cache *cache,
                                                    mtc_slice key, uint64_t hash,
                                                    mtc_status *status,
@@ -42,23 +46,6 @@ static __attribute__((noinline)) bool find_further(mtc_cache *cache,
         mtc_value_free(value);
     }
     return false;
-}
-
-/* Looks in the tiers that answer at once, for a call without options. What
- * value holds before does not matter. */
-static inline bool find_front(mtc_cache *cache, mtc_slice key, uint64_t hash,
-                              mtc_status *status, mtc_value *value)
-{
-    if (__builtin_expect(!cache->find, 0)) {
-        *value = (mtc_value){0};
-        return false;
-    }
-    int64_t now_ms = mtci_clock_soon_ms(&cache->clock);
-    *status = cache->find(cache->lanes[0].tier, key, hash, now_ms, value);
-    if (__builtin_expect(*status != MTC_OK, 0))
-        return find_further(cache, key, hash, status, value);
-    mtci_count_for(&cache->counters, mtci_self.pins, MTCI_COUNT_HITS);
-    return true;
 }
 
 /* Beyond memory: lead or follow the key's flight. */
@@ -89,11 +76,16 @@ static bool is_nowhere(mtc_cache *cache, mtc_slice key, uint64_t hash)
     return !is_open;
 }
 
-/* The front tiers have nothing for a call without options. Ends the visit. */
+/* The first tier has no plain hit. Ends the visit. */
 static __attribute__((noinline)) mtc_status
-get_below(mtc_cache *cache, mtc_slice key, uint64_t hash, mtc_value *value)
+get_further(mtc_cache *cache, mtc_slice key, uint64_t hash, mtc_status status,
+            mtc_value *value)
 {
     mtci_ask ask;
+    if (find_further(cache, key, hash, &status, value)) {
+        mtci_pins_part(mtci_self.pins);
+        return status;
+    }
     if (is_nowhere(cache, key, hash)) {
         mtci_count(&cache->counters, MTCI_COUNT_MISSES);
         mtci_pins_part(mtci_self.pins);
@@ -101,7 +93,7 @@ get_below(mtc_cache *cache, mtc_slice key, uint64_t hash, mtc_value *value)
     }
     mtci_cache_enter(cache);
     mtci_pins_part(mtci_self.pins);
-    mtc_status status = mtci_ask_init(&ask, cache, NULL);
+    status = mtci_ask_init(&ask, cache, NULL);
     if (status == MTC_OK) {
         ask.key = key;
         ask.hash = hash;
@@ -111,32 +103,24 @@ get_below(mtc_cache *cache, mtc_slice key, uint64_t hash, mtc_value *value)
     return status;
 }
 
-/* A thread that cannot be registered. */
+/* A call with something amiss, or the first one of a thread. */
 static __attribute__((noinline)) mtc_status
-get_unregistered(mtc_cache *cache, mtc_slice key, mtc_value *value)
+get_unusually(mtc_cache *cache, mtc_slice key, mtc_value *value)
 {
     mtc_call none = MTC_CALL_INIT;
+    mtci_pins_here();
     return mtc_cache_get_with(cache, key, &none, value);
 }
 
 mtc_status mtc_cache_get(mtc_cache *cache, mtc_slice key, mtc_value *value)
 {
-    if (!value)
-        return MTC_E_INVALID;
-    mtci_pins *pins = mtci_pins_here();
-    if (!pins)
-        return get_unregistered(cache, key, value);
-    mtci_pins_visit(pins, cache);
-    mtc_status status = admit(cache, key);
-    if (__builtin_expect(status == MTC_OK, 1)) {
-        uint64_t hash = mtci_hash(key, cache->seed);
-        if (__builtin_expect(!find_front(cache, key, hash, &status, value), 0))
-            return get_below(cache, key, hash, value);
-    } else {
-        *value = (mtc_value){0};
-    }
-    mtci_pins_part(pins);
-    return status;
+    if (!mtci_visit(cache, key, value))
+        return get_unusually(cache, key, value);
+    uint64_t hash = mtci_hash(key, cache->seed);
+    mtc_status status = find_first(cache, key, hash, value);
+    if (__builtin_expect(status != MTC_OK, 0))
+        return get_further(cache, key, hash, status, value);
+    return count_hit(cache);
 }
 
 mtc_status mtc_cache_read(mtc_cache *cache, mtc_slice key, void *buffer,
@@ -207,20 +191,13 @@ mtc_status mtc_cache_get_or_load_with(mtc_cache *cache, mtc_slice key,
     return ask_for(&ask, key, value);
 }
 
-/* A strategy of this version that needs no closer look before a hit. */
-static inline bool is_plain(const mtc_strategy *strategy)
-{
-    return !strategy ||
-           (strategy->struct_size == sizeof(*strategy) &&
-            strategy->ttl_ms >= 1 && strategy->ttl_ms <= MTC_TTL_MS_MAX);
-}
-
 static __attribute__((noinline)) mtc_status
 load_below(mtc_cache *cache, mtc_slice key, const mtc_strategy *strategy,
            mtc_loader loader, void *ctx, mtc_value *value)
 {
     mtc_call call = MTC_CALL_INIT;
     call.strategy = strategy;
+    mtci_pins_here();
     return mtc_cache_get_or_load_with(cache, key, &call, loader, ctx, value);
 }
 
@@ -228,18 +205,14 @@ mtc_status mtc_cache_get_or_load(mtc_cache *cache, mtc_slice key,
                                  const mtc_strategy *strategy,
                                  mtc_loader loader, void *ctx, mtc_value *value)
 {
-    mtc_status status;
-    bool is_found = false;
-    mtci_pins *pins = mtci_pins_here();
-    if (!value || !loader || !pins || !is_plain(strategy))
+    if (!loader || !mtci_is_plain(strategy) || !mtci_visit(cache, key, value))
         return load_below(cache, key, strategy, loader, ctx, value);
-    *value = (mtc_value){0};
-    mtci_pins_visit(pins, cache);
-    if (admit(cache, key) == MTC_OK) {
-        uint64_t hash = mtci_hash(key, cache->seed);
-        is_found = find_front(cache, key, hash, &status, value);
-    }
-    mtci_pins_part(pins);
+    uint64_t hash = mtci_hash(key, cache->seed);
+    mtc_status status = find_first(cache, key, hash, value);
+    if (__builtin_expect(status == MTC_OK, 1))
+        return count_hit(cache);
+    bool is_found = find_further(cache, key, hash, &status, value);
+    mtci_pins_part(mtci_self.pins);
     if (is_found)
         return status;
     return load_below(cache, key, strategy, loader, ctx, value);

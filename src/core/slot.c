@@ -3,12 +3,13 @@
  */
 #include "core/slot.h"
 
+#include "base/mutex.h"
 #include "core/flight.h"
 
 void mtci_slots_init(mtci_slots *slots)
 {
     for (size_t i = 0; i < MTCI_SLOTS; i++) {
-        pthread_mutex_init(&slots->slots[i].mutex, NULL);
+        mtci_mutex_init(&slots->slots[i].mutex);
         slots->slots[i].flights = NULL;
         slots->slots[i].marks = NULL;
     }

@@ -32,13 +32,13 @@ static mtci_stripe *stripe_here(mtci_counters *counters)
     return stripe;
 }
 
-void mtci_count_slowly(mtci_counters *counters, unsigned counter)
+void mtci_count_slowly(mtci_counters *counters, unsigned counter, uint64_t more)
 {
     if (stripe_here(counters)) {
-        mtci_count(counters, counter);
+        mtci_count_for(counters, mtci_self.pins, counter, more);
         return;
     }
-    atomic_fetch_add_explicit(&counters->shared.counts[counter], 1,
+    atomic_fetch_add_explicit(&counters->shared.counts[counter], more,
                               memory_order_relaxed);
 }
 

@@ -45,28 +45,30 @@ typedef struct mtci_counters {
 void mtci_counters_fini(mtci_counters *counters);
 
 /* Counts for a thread that has no stripe yet, or none to have. */
-void mtci_count_slowly(mtci_counters *counters, unsigned counter);
+void mtci_count_slowly(mtci_counters *counters, unsigned counter,
+                       uint64_t more);
 
 /* Counts for the calling thread, whose record is known (or NULL). */
 static inline void mtci_count_for(mtci_counters *counters,
-                                  const mtci_pins *pins, unsigned counter)
+                                  const mtci_pins *pins, unsigned counter,
+                                  uint64_t more)
 {
     mtci_stripe *own = NULL;
     if (pins && pins->index < MTCI_STRIPES)
         own = atomic_load_explicit(&counters->own[pins->index],
                                    memory_order_relaxed);
     if (__builtin_expect(!own, 0)) {
-        mtci_count_slowly(counters, counter);
+        mtci_count_slowly(counters, counter, more);
         return;
     }
     _Atomic uint64_t *count = &own->counts[counter];
     uint64_t so_far = atomic_load_explicit(count, memory_order_relaxed);
-    atomic_store_explicit(count, so_far + 1, memory_order_relaxed);
+    atomic_store_explicit(count, so_far + more, memory_order_relaxed);
 }
 
 static inline void mtci_count(mtci_counters *counters, unsigned counter)
 {
-    mtci_count_for(counters, mtci_self.pins, counter);
+    mtci_count_for(counters, mtci_self.pins, counter, 1);
 }
 
 /* Counts a request that ended with status at tier outcome, MTCI_OUTCOME_MISS

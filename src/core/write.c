@@ -3,6 +3,8 @@
  */
 #include "core/write.h"
 
+#include "base/hash.h"
+
 /* -- preparing ---------------------------------------------------------- */
 
 static void drop_ops(mtci_write *write)
@@ -136,49 +138,82 @@ mtc_status mtci_write_end(mtc_cache *cache, mtci_write *write, int64_t until_ms)
 
 /* -- the public calls --------------------------------------------------- */
 
+/* A write that is done at once, if at all. */
+typedef struct now {
+    mtc_verb verb;
+    uint32_t weight;
+    mtc_slice key;
+    uint64_t hash;
+    int64_t ttl_ms;
+} now;
+
+/* What every write touches is on its way while the rest is prepared. */
+static void expect_write(mtc_cache *cache, const now *what)
+{
+    const mtci_lane *lane = &cache->lanes[0];
+    __builtin_prefetch(mtci_slot_of(&cache->slots, what->hash), 1);
+    if (lane->ops->expect)
+        lane->ops->expect(lane->tier, what->verb, &what->hash, 1);
+}
+
 /* A request on the caller's stack, in every tier. A negative status: some
  * tier could not, and all of them are asked again by operations. */
-static mtc_status write_now_locked(mtc_cache *cache, const mtci_ask *ask,
-                                   mtc_verb verb, const mtc_value *value)
+static mtc_status write_now_locked(mtc_cache *cache, const now *what,
+                                   const mtc_value *value)
 {
     mtc_status result = MTC_OK;
     for (size_t i = 0; i < cache->lane_count; i++) {
         mtci_lane *lane = &cache->lanes[i];
-        mtc_request request = {.key = ask->key,
-                               .hash = ask->hash,
+        mtc_request request = {.key = what->key,
+                               .hash = what->hash,
                                .facts = {.left_ms = MTC_NO_END}};
-        if (verb == MTC_VERB_STORE) {
-            int64_t life_ms = mtci_lane_life(lane, ask->ttl_ms);
+        if (what->verb == MTC_VERB_STORE) {
+            int64_t life_ms = mtci_lane_life(lane, what->ttl_ms);
             request.value = *value;
-            request.weight = ask->weight;
-            request.facts = (mtc_facts){.left_ms = life_ms, .ttl_ms = life_ms};
+            request.weight = what->weight;
+            request.facts.left_ms = life_ms;
+            request.facts.ttl_ms = life_ms;
         }
-        mtc_status status = mtci_lane_write_now(lane, verb, &request);
+        mtc_status status = mtci_lane_write_now(lane, what->verb, &request);
         if (status < 0)
             return status;
-        result = merge(verb, result, status);
+        result = merge(what->verb, result, status);
     }
     return result;
 }
 
 /* Whether every tier answers at once: then nothing of a write is left when
  * the slot is, and it needs neither operations nor a mark. */
-static bool write_now(mtc_cache *cache, const mtci_ask *ask, mtc_verb verb,
-                      mtc_slice value, mtc_status *status)
+static bool write_now(mtc_cache *cache, const now *what, mtc_slice value,
+                      mtc_status *status)
 {
     if (cache->front_count < cache->lane_count ||
         value.size > cache->value_size_max || (!value.data && value.size > 0))
         return false;
+    expect_write(cache, what);
     mtc_value borrowed = mtc_value_borrow(value);
-    mtci_slot *slot = mtci_slot_of(&cache->slots, ask->hash);
+    mtci_slot *slot = mtci_slot_of(&cache->slots, what->hash);
     pthread_mutex_lock(&slot->mutex);
-    mtci_slot_void_locked(slot, ask->key, ask->hash);
-    *status = write_now_locked(cache, ask, verb, &borrowed);
+    mtci_slot_void_locked(slot, what->key, what->hash);
+    *status = write_now_locked(cache, what, &borrowed);
     pthread_mutex_unlock(&slot->mutex);
     if (*status < 0)
         return false;
-    count_write(cache, verb);
+    count_write(cache, what->verb);
     return true;
+}
+
+/* A set as most are, without a call's options, a weigher or a listener. */
+static bool set_now(mtc_cache *cache, mtc_slice key, mtc_slice value,
+                    const mtc_strategy *strategy, mtc_status *status)
+{
+    if (cache->evicted || cache->weigh)
+        return false;
+    now what = {.verb = MTC_VERB_STORE,
+                .key = key,
+                .hash = mtci_hash(key, cache->seed),
+                .ttl_ms = strategy ? strategy->ttl_ms : cache->strategy.ttl_ms};
+    return write_now(cache, &what, value, status);
 }
 
 /* A write some of whose tiers answer later; the cache is entered. */
@@ -215,8 +250,8 @@ static mtc_status write_one(mtc_cache *cache, mtc_slice key, mtc_verb verb,
         status = mtci_ask_key(&ask, key);
     if (status == MTC_OK && verb == MTC_VERB_STORE)
         ask.weight = mtci_cache_weigh(cache, key, value);
-    bool is_done =
-        status != MTC_OK || write_now(cache, &ask, verb, value, &status);
+    now what = {verb, ask.weight, ask.key, ask.hash, ask.ttl_ms};
+    bool is_done = status != MTC_OK || write_now(cache, &what, value, &status);
     bool is_entered = !pins || !is_done || cache->evicted;
     if (pins && is_entered)
         mtci_cache_enter(cache);
@@ -240,6 +275,13 @@ mtc_status mtc_cache_set_with(mtc_cache *cache, mtc_slice key, mtc_slice value,
 mtc_status mtc_cache_set(mtc_cache *cache, mtc_slice key, mtc_slice value,
                          const mtc_strategy *strategy)
 {
+    mtc_status status;
+    if (mtci_is_plain(strategy) && mtci_visit(cache, key, cache)) {
+        bool is_done = set_now(cache, key, value, strategy, &status);
+        mtci_pins_part(mtci_self.pins);
+        if (is_done)
+            return status;
+    }
     mtc_call call = MTC_CALL_INIT;
     call.strategy = strategy;
     return mtc_cache_set_with(cache, key, value, &call);

@@ -46,7 +46,7 @@ static int log_open(void **state)
     static seen seen;
 
     memset(&seen, 0, sizeof(seen));
-    mtci_log_init(&seen.log, "app", (mtci_clock){now_ms_of, &seen, NULL});
+    mtci_log_init(&seen.log, "app", (mtci_clock){now_ms_of, &seen, false});
     seen.log.write = line_note;
     seen.log.ctx = &seen;
     *state = &seen;

@@ -499,7 +499,7 @@ static void while_the_server_is_away_commands_fail_at_once(void **state)
     mtci_redis_settings settings = redis_rig_settings(fake_server_port(server));
     assert_null(fake_server_stop(server)); /* nobody listens there now */
     int64_t now_ms = 1000;
-    settings.clock = (mtci_clock){stepped_ms, &now_ms, NULL};
+    settings.clock = (mtci_clock){stepped_ms, &now_ms, false};
     mtci_redis_client *client = NULL;
     assert_int_equal(mtci_client_new(&settings, &client), MTC_OK);
     for (int i = 0; i < 2; i++) {

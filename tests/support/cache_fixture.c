@@ -23,7 +23,7 @@ static int64_t clock_now_ms(void *ctx)
 
 mtci_clock mtct_clock_of(mtct_clock *clock)
 {
-    return (mtci_clock){clock_now_ms, clock, NULL};
+    return (mtci_clock){clock_now_ms, clock, false};
 }
 
 /* -- the scripted tier -------------------------------------------------- */

@@ -29,6 +29,10 @@
 #define SAMPLE     3000u
 #define RSS_BEYOND (12 * MIB) /* of the process, beside the budget */
 
+/* Entries of a table that grows, and what is left of them. */
+#define MANY 200000u
+#define FEW  1000u
+
 /* What an entry may take beside key and value. */
 #define OVERHEAD 64u
 
@@ -234,6 +238,36 @@ static void entries_are_limited_exactly(void **state)
     }
 }
 
+static void a_table_shrinks_with_its_entries(void **state)
+{
+    (void)state;
+    char text[24];
+    mtc_tier *tier = mtct_tier_open("memory?size=64MiB");
+    for (uint64_t key = 0; key < MANY; key++)
+        assert_int_equal(store(tier, key, 1), MTC_OK);
+    uint64_t full = mtct_tier_usage(tier).bytes;
+    for (uint64_t key = FEW; key < MANY; key++) {
+        mtc_request remove = mtct_request_for(mtct_key(key, text), 0);
+        assert_int_equal(mtct_tier_submit(tier, MTC_VERB_REMOVE, &remove),
+                         MTC_OK);
+    }
+    for (uint64_t key = 0; key < FEW; key++)
+        assert_true(payload_of(tier, key) > 0);
+
+    assert_int_equal(tier->ops->resize(tier, MIB), MTC_OK);
+    mtc_tier_usage usage = mtct_tier_usage(tier);
+    print_message("%u entries took %llu bytes; %u of them take %llu\n", MANY,
+                  (unsigned long long)full, FEW,
+                  (unsigned long long)usage.bytes);
+
+    assert_true(usage.bytes <= MIB);
+    assert_int_equal(usage.entries, FEW);
+    for (uint64_t key = 0; key < MANY / 2; key++)
+        store(tier, key, 1);
+    check_bytes(tier);
+    tier->ops->close(tier);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +276,7 @@ int main(void)
         cmocka_unit_test(a_value_that_is_held_keeps_itself_alone),
         cmocka_unit_test(one_key_that_is_replaced_keeps_no_old_values),
         cmocka_unit_test(entries_are_limited_exactly),
+        cmocka_unit_test(a_table_shrinks_with_its_entries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -186,10 +186,16 @@ typedef struct timed {
     mtci_wheel_link link;
 } timed;
 
+#define FIRST MTCI_WHEEL_REF_MIN
 #define TIMED 300u
 
-static timed timers[TIMED + 1];
-static bool is_set[TIMED + 1];
+static timed timers[FIRST + TIMED];
+static bool is_set[FIRST + TIMED];
+
+static uint32_t some_timer(void)
+{
+    return FIRST + draw(TIMED);
+}
 
 static int64_t some_end(int64_t now_ms)
 {
@@ -211,8 +217,33 @@ static void take_all(mtci_wheel *wheel, int64_t now_ms)
         assert_true((int64_t)timers[ref].end <= now_ms);
         is_set[ref] = false;
     }
-    for (uint32_t ref = 1; ref <= TIMED; ref++)
+    for (uint32_t ref = FIRST; ref < FIRST + TIMED; ref++)
         assert_true(!is_set[ref] || (int64_t)timers[ref].end + 64 > now_ms);
+}
+
+static void add_or_drop(mtci_wheel *wheel, int64_t now_ms)
+{
+    uint32_t ref = some_timer();
+    mtci_wheel_drop(wheel, ref);
+    is_set[ref] = draw(3) > 0;
+    if (!is_set[ref])
+        return;
+    timers[ref].end = (uint64_t)some_end(now_ms);
+    mtci_wheel_add(wheel, ref);
+}
+
+/* One timer in the place of another, which may not have been set. */
+static void swap(mtci_wheel *wheel, int64_t now_ms)
+{
+    uint32_t old = some_timer();
+    uint32_t ref = some_timer();
+    if (old == ref)
+        return;
+    mtci_wheel_drop(wheel, ref);
+    timers[ref].end = (uint64_t)some_end(now_ms);
+    mtci_wheel_swap(wheel, old, ref);
+    is_set[old] = false;
+    is_set[ref] = true;
 }
 
 static void the_wheel_agrees_with_a_list(void **state)
@@ -224,14 +255,11 @@ static void the_wheel_agrees_with_a_list(void **state)
     memset(is_set, 0, sizeof(is_set));
     mtci_wheel_init(&wheel, (unsigned char *)timers, 4, offsetof(timed, link),
                     offsetof(timed, end));
-    for (int i = 0; i < 40000; i++) {
-        uint32_t ref = 1 + draw(TIMED);
-        mtci_wheel_drop(&wheel, ref);
-        is_set[ref] = draw(3) > 0;
-        if (is_set[ref]) {
-            timers[ref].end = (uint64_t)some_end(now_ms);
-            mtci_wheel_add(&wheel, ref);
-        }
+    for (int i = 0; i < 80000; i++) {
+        if (draw(2) > 0)
+            add_or_drop(&wheel, now_ms);
+        else
+            swap(&wheel, now_ms);
         if (draw(4) > 0)
             continue;
         now_ms = draw(40) ? now_ms + draw(3000) : some_end(now_ms);
@@ -247,11 +275,11 @@ static void what_never_ends_is_not_on_the_wheel(void **state)
     memset(timers, 0, sizeof(timers));
     mtci_wheel_init(&wheel, (unsigned char *)timers, 4, offsetof(timed, link),
                     offsetof(timed, end));
-    timers[1].end = MTCI_END_NEVER;
-    mtci_wheel_add(&wheel, 1);
+    timers[FIRST].end = MTCI_END_NEVER;
+    mtci_wheel_add(&wheel, FIRST);
     assert_false(mtci_wheel_is_due(&wheel, INT64_C(1) << 45));
     assert_int_equal(mtci_wheel_next(&wheel, INT64_C(1) << 45, &work), 0);
-    mtci_wheel_drop(&wheel, 1);
+    mtci_wheel_drop(&wheel, FIRST);
 }
 
 /* -- the heap ----------------------------------------------------------- */
@@ -265,15 +293,14 @@ typedef struct object {
 
 static object objects[OBJECTS];
 
-static void check_and_give(mtci_heap *heap, mtci_magazine *magazine,
-                           object *object, size_t *live)
+static void check_and_give(mtci_heap *heap, object *object, size_t *live)
 {
     const unsigned char *bytes = mtci_heap_at(heap, object->ref);
     unsigned char mark = (unsigned char)(object->ref ^ object->size);
     assert_int_equal(bytes[0], mark);
     assert_int_equal(bytes[object->size - 1], mark);
     *live -= object->size;
-    mtci_heap_give(heap, magazine, object->ref);
+    mtci_heap_give(heap, object->ref);
     object->ref = 0;
 }
 
@@ -287,7 +314,6 @@ static size_t mixed_size(void)
 static void mixed_sizes_fill_the_budget(void **state)
 {
     (void)state;
-    static mtci_magazine magazine;
     mtci_heap *heap;
     size_t oldest = 0;
     size_t newest = 0;
@@ -298,9 +324,8 @@ static void mixed_sizes_fill_the_budget(void **state)
     for (int i = 0; i < 60000; i++) {
         object *object = &objects[newest++ % OBJECTS];
         object->size = mixed_size();
-        while (!(object->ref = mtci_heap_take(heap, &magazine, object->size)))
-            check_and_give(heap, &magazine, &objects[oldest++ % OBJECTS],
-                           &live);
+        while (!(object->ref = mtci_heap_take(heap, object->size)))
+            check_and_give(heap, &objects[oldest++ % OBJECTS], &live);
         unsigned char *bytes = mtci_heap_at(heap, object->ref);
         unsigned char mark = (unsigned char)(object->ref ^ object->size);
         bytes[0] = mark;
@@ -315,8 +340,7 @@ static void mixed_sizes_fill_the_budget(void **state)
     print_message("least share of the budget in use: %.3f\n", least);
     assert_true(least > 0.85);
     while (oldest != newest)
-        check_and_give(heap, &magazine, &objects[oldest++ % OBJECTS], &live);
-    mtci_magazine_flush(heap, &magazine);
+        check_and_give(heap, &objects[oldest++ % OBJECTS], &live);
     assert_int_equal(mtci_heap_resize(heap, 1u << 20), MTC_OK);
     assert_true(mtci_heap_committed(heap) <= 1u << 20);
     mtci_heap_close(heap);

@@ -1,6 +1,6 @@
 /*
  * A read of the memory tier against one change at a time, driven hard: the
- * table that grows under it, and the entry that is replaced and used again
+ * table that grows and shrinks under it, and the entry that is replaced and used again
  * under it.
  *
  * How to read it: some threads do nothing but read, so that whatever the
@@ -111,6 +111,29 @@ static void grow(mtc_tier *tier)
     }
 }
 
+/* Most of the others go: buckets are joined until few are left, and split
+ * again. */
+static void shrink_and_grow(mtc_tier *tier)
+{
+    char text[24];
+    grow(tier);
+    for (uint32_t i = 0; i < OTHERS; i++)
+        mtct_tier_end(tier, MTC_VERB_REMOVE, mtct_key(CHAIN + i, text), 0);
+    grow(tier);
+}
+
+static void a_key_is_found_while_its_bucket_is_joined(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < mtct_rounds(40); round++) {
+        race race = {.tier = mtct_tier_open("memory?size=4MiB")};
+        for (uint32_t i = 0; i < CHAIN; i++)
+            assert_int_equal(store_stamped(race.tier, i, 1, 40), MTC_OK);
+        run_race(&race, chain_reader, shrink_and_grow);
+        race.tier->ops->close(race.tier);
+    }
+}
+
 static void a_key_is_found_while_its_bucket_is_split(void **state)
 {
     (void)state;
@@ -153,6 +176,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_key_is_found_while_its_bucket_is_split),
+        cmocka_unit_test(a_key_is_found_while_its_bucket_is_joined),
         cmocka_unit_test(a_value_is_whole_while_its_key_is_replaced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

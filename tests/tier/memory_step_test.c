@@ -4,7 +4,7 @@
  * How to read it: the processor's trap flag stops a find after its first,
  * second, third ... instruction, and there the handler of the trap, in the
  * same thread, replaces the key, removes it, gives its memory to another key,
- * or lets the table grow; then the find goes on. A find takes no lock, so that
+ * or lets the table grow or shrink; then the find goes on. A find takes no lock, so that
  * the handler may. What it answers must have been so at some moment, and must
  * stay as it is while it is held. x86-64 without sanitizers; elsewhere there
  * are the storms. labels: unit
@@ -109,6 +109,17 @@ static void store_others(uint32_t from, uint32_t count)
                          MTC_OK);
 }
 
+static void remove_others(uint32_t from, uint32_t count)
+{
+    char text[24];
+    for (uint32_t i = from; i < from + count; i++) {
+        mtc_request request = mtct_request_for(mtct_key(i, text), 0);
+        assert_int_equal(mtct_tier_submit(stepper.tier, MTC_VERB_REMOVE,
+                                          &request),
+                         MTC_OK);
+    }
+}
+
 /* -- what happens before a find, and in its midst ----------------------- */
 
 static void prepare_one(void)
@@ -125,6 +136,13 @@ static void prepare_chain(void)
     }
     store_others(1000, OTHERS);
     store(stepper.scenario->key);
+}
+
+/* The same in a table that has grown. */
+static void prepare_grown_chain(void)
+{
+    prepare_chain();
+    store_others(2000, MORE);
 }
 
 static void replace_once(void)
@@ -172,6 +190,13 @@ static void cut_and_tend(void)
 static void grow(void)
 {
     store_others(2000, MORE);
+}
+
+/* So many go that the table shrinks to what it was at first. */
+static void shrink(void)
+{
+    remove_others(1000, OTHERS);
+    remove_others(2000, MORE);
 }
 
 /* -- stepping ----------------------------------------------------------- */
@@ -271,7 +296,8 @@ static void step_through(const scenario *scenario, bool is_long)
 
 static void step_both_ways(scenario scenario)
 {
-    bool is_long = scenario.prepare == prepare_chain;
+    bool is_long = scenario.prepare == prepare_chain ||
+                   scenario.prepare == prepare_grown_chain;
     step_through(&scenario, is_long);
     scenario.window_ms = 1000;
     for (unsigned i = 0; i < mtct_rounds(1); i++)
@@ -333,6 +359,20 @@ static void the_bucket_is_split_and_the_key_moves_up(void **state)
         (scenario){"memory?size=4MiB", prepare_chain, grow, 8, 20, 0, false});
 }
 
+static void the_buckets_are_joined_and_the_key_moves_back(void **state)
+{
+    (void)state;
+    step_both_ways((scenario){"memory?size=4MiB", prepare_grown_chain, shrink,
+                              7, 20, 0, false});
+}
+
+static void the_buckets_are_joined_and_the_key_stays(void **state)
+{
+    (void)state;
+    step_both_ways((scenario){"memory?size=4MiB", prepare_grown_chain, shrink,
+                              8, 20, 0, false});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +383,8 @@ int main(void)
         cmocka_unit_test(the_life_is_cut),
         cmocka_unit_test(the_bucket_is_split_and_the_key_moves),
         cmocka_unit_test(the_bucket_is_split_and_the_key_moves_up),
+        cmocka_unit_test(the_buckets_are_joined_and_the_key_moves_back),
+        cmocka_unit_test(the_buckets_are_joined_and_the_key_stays),
     };
     stepper.random = mtct_seed("memory_step_test");
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/mutex.h"
+
 /* Address space for each byte of budget, and the least and most of it at
  * which refs can have steps of 16 bytes. */
 #define SPACE_PART  8u
@@ -57,14 +59,15 @@ static bool reserve_space(mtci_arena *arena, uint64_t budget)
 
 mtc_status mtci_arena_init(mtci_arena *arena, uint64_t budget_bytes)
 {
-    *arena = (mtci_arena){.shift = SHIFT_MIN, .top = 1};
-    pthread_mutex_init(&arena->mutex, NULL);
+    *arena = (mtci_arena){.shift = SHIFT_MIN};
+    mtci_mutex_init(&arena->mutex);
     atomic_init(&arena->budget, budget_bytes);
     if (!reserve_space(arena, budget_bytes))
         return MTC_E_NO_MEMORY;
     uint64_t space = (uint64_t)arena->page_count << MTCI_PAGE_SHIFT;
     while (space >> arena->shift > UINT32_MAX)
         arena->shift++;
+    arena->top = ((size_t)MTCI_REF_MIN << arena->shift) >> MTCI_PAGE_SHIFT;
     /* Huge pages would commit what nobody counted. */
     (void)madvise(arena->base, space, MADV_NOHUGEPAGE);
     (void)madvise(arena->pages, arena->page_count * sizeof(mtci_page),
@@ -139,7 +142,7 @@ static void add_free(mtci_arena *arena, uint32_t first, size_t length,
                      uint8_t state)
 {
     const mtci_page *before = &arena->pages[first - 1];
-    if (first > 1 && before->state == state) {
+    if (before->state == state) {
         uint32_t other = first - before->length;
         list_drop(arena, other);
         length += first - other;
@@ -297,6 +300,22 @@ void mtci_arena_give(mtci_arena *arena, uint32_t first)
 {
     pthread_mutex_lock(&arena->mutex);
     add_free(arena, first, arena->pages[first].length, MTCI_PAGE_DIRTY);
+    pthread_mutex_unlock(&arena->mutex);
+}
+
+bool mtci_arena_commit(mtci_arena *arena, size_t count)
+{
+    pthread_mutex_lock(&arena->mutex);
+    bool has_room = commit_run(arena, count, arena->top);
+    pthread_mutex_unlock(&arena->mutex);
+    return has_room;
+}
+
+void mtci_arena_uncommit(mtci_arena *arena, size_t count)
+{
+    pthread_mutex_lock(&arena->mutex);
+    atomic_fetch_sub_explicit(&arena->committed, count << MTCI_PAGE_SHIFT,
+                              memory_order_relaxed);
     pthread_mutex_unlock(&arena->mutex);
 }
 

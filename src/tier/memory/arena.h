@@ -25,6 +25,9 @@
 #define MTCI_PAGE_SHIFT 12u
 #define MTCI_PAGE_BYTES ((size_t)1 << MTCI_PAGE_SHIFT)
 
+/* Lower refs than this name nothing in the arena. */
+#define MTCI_REF_MIN 512u
+
 /* Free runs are listed by length: each up to 32 pages, then four lists for
  * each doubling. */
 #define MTCI_RUN_BINS 144u
@@ -71,6 +74,11 @@ uint32_t mtci_arena_take(mtci_arena *arena, size_t count);
 
 /* Gives a run back. */
 void mtci_arena_give(mtci_arena *arena, uint32_t first);
+
+/* Counts count pages that are elsewhere as committed, or no longer. False: no
+ * room within the budget. */
+bool mtci_arena_commit(mtci_arena *arena, size_t count);
+void mtci_arena_uncommit(mtci_arena *arena, size_t count);
 
 /* Sets the budget. What is free and too much is given to the kernel.
  * MTC_OK; MTC_E_TOO_LARGE: there is not enough address space. */

@@ -51,6 +51,8 @@ typedef struct mtci_extra {
     uint8_t kind;
 } mtci_extra;
 
+_Static_assert(MTCI_WHEEL_REF_MIN <= MTCI_REF_MIN, "refs are no lists");
+
 #define MTCI_KEY_AT       offsetof(mtci_entry, bytes)
 #define MTCI_EXTRA_AT     sizeof(mtci_entry)
 #define MTCI_EXTRA_KEY_AT (MTCI_EXTRA_AT + sizeof(mtci_extra))
@@ -92,18 +94,41 @@ static inline mtc_slice mtci_entry_key(const mtci_entry *entry)
     return mtc_bytes((const char *)entry + at, size);
 }
 
-/* Keys are short: no call for those of up to 16 bytes. */
-static inline bool mtci_same_bytes(const void *a, const void *b, size_t size)
+/* Keys are short, most of them: 8 to 32 bytes. */
+static inline bool mtci_is_short(size_t size)
+{
+    return size - 8 <= 24;
+}
+
+/* Whether the two words of 8 bytes that begin and end some bytes are those of
+ * others; 8 to 16 bytes. */
+static inline bool mtci_same_words(const char *a, const char *b, size_t size)
 {
     uint64_t x[2];
     uint64_t y[2];
-    if (size > 16 || size < 8)
-        return size == 0 || memcmp(a, b, size) == 0;
     memcpy(&x[0], a, 8);
     memcpy(&y[0], b, 8);
-    memcpy(&x[1], (const char *)a + size - 8, 8);
-    memcpy(&y[1], (const char *)b + size - 8, 8);
+    memcpy(&x[1], a + size - 8, 8);
+    memcpy(&y[1], b + size - 8, 8);
     return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+}
+
+/* Without a call. */
+static inline bool mtci_same_short(const void *a, const void *b, size_t size)
+{
+    const char *x = a;
+    const char *y = b;
+    if (size <= 16)
+        return mtci_same_words(x, y, size);
+    return mtci_same_words(x, y, 16) &&
+           mtci_same_words(x + size - 16, y + size - 16, 16);
+}
+
+static inline bool mtci_same_bytes(const void *a, const void *b, size_t size)
+{
+    if (mtci_is_short(size))
+        return mtci_same_short(a, b, size);
+    return size == 0 || memcmp(a, b, size) == 0;
 }
 
 static inline bool mtci_entry_has_key(const mtci_entry *entry, mtc_slice key)
@@ -117,6 +142,15 @@ static inline bool mtci_entry_has_key(const mtci_entry *entry, mtc_slice key)
 static inline const void *mtci_entry_value(mtc_slice key)
 {
     return (const void *)(((uintptr_t)key.data + key.size + 7) & ~(uintptr_t)7);
+}
+
+/* Bytes of its object that an entry uses. */
+static inline size_t mtci_entry_bytes(const mtci_entry *entry)
+{
+    const mtci_extra *extra = mtci_entry_extra(entry, mtci_entry_flags(entry));
+    const char *value = mtci_entry_value(mtci_entry_key(entry));
+    return (size_t)(value - (const char *)entry) + entry->value_size +
+           (extra ? extra->etag_size : 0);
 }
 
 /* What is left at now_ms; 0 or less when its life has ended, MTC_NO_END when

@@ -5,17 +5,15 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
+#include "base/mutex.h"
 #include "tier/memory/poison.h"
 
 /* The longest span, as a part of the budget and in pages. */
 #define SPAN_PART      256u
 #define SPAN_PAGES_MIN 4u
 #define SPAN_PAGES_MAX 32u
-
-/* Bytes of one class that a magazine keeps. */
-#define MAGAZINE_BYTES 2048u
-#define MAGAZINE_SIZE  1024u /* of the largest objects that it keeps */
 
 /* A span ends in a rest of at most one part in so many. */
 #define REST_PART 32u
@@ -30,14 +28,6 @@ static uint32_t class_size(unsigned class)
     return (128u << doubling) + (16u << doubling) * ((class - 8) % 8 + 1);
 }
 
-static unsigned class_of(size_t size)
-{
-    if (size <= 128)
-        return size == 0 ? 0 : (unsigned)(size - 1) / 16;
-    unsigned log = 63 - (unsigned)__builtin_clzll(size - 1);
-    return 8 + (log - 7) * 8 + (unsigned)((size - 1) >> (log - 3)) % 8;
-}
-
 /* The shortest span whose rest is small. */
 static void class_init(mtci_class *class, uint32_t size, uint32_t pages_max)
 {
@@ -48,7 +38,7 @@ static void class_init(mtci_class *class, uint32_t size, uint32_t pages_max)
     class->size = size;
     class->span_pages = pages;
     class->capacity = (uint32_t)(pages * MTCI_PAGE_BYTES / size);
-    pthread_mutex_init(&class->mutex, NULL);
+    mtci_mutex_init(&class->mutex);
 }
 
 mtc_status mtci_heap_open(uint64_t budget_bytes, mtci_heap **out)
@@ -196,68 +186,6 @@ static void give_locked(mtci_heap *heap, mtci_class *class, uint32_t ref)
     mtci_arena_give(&heap->arena, first);
 }
 
-/* -- magazines ---------------------------------------------------------- */
-
-/* How many objects of a class a magazine keeps. */
-static uint32_t keeps(const mtci_class *class)
-{
-    if (class->size > MAGAZINE_SIZE)
-        return 0;
-    return MAGAZINE_BYTES / class->size < 32 ? MAGAZINE_BYTES / class->size
-                                             : 32;
-}
-
-static void magazine_put(mtci_heap *heap, mtci_magazine *magazine,
-                         unsigned class, uint32_t ref)
-{
-    set_link(heap, ref, magazine->objects[class].first);
-    magazine->objects[class].first = ref;
-    magazine->objects[class].count++;
-}
-
-static uint32_t magazine_get(const mtci_heap *heap, mtci_magazine *magazine,
-                             unsigned class)
-{
-    uint32_t ref = magazine->objects[class].first;
-    magazine->objects[class].first = link_of(heap, ref);
-    magazine->objects[class].count--;
-    return ref;
-}
-
-/* Gives objects back until only so many are left. */
-static void magazine_cut(mtci_heap *heap, mtci_magazine *magazine, unsigned i,
-                         uint32_t left)
-{
-    mtci_class *class = &heap->classes[i];
-    if (magazine->objects[i].count <= left)
-        return;
-    pthread_mutex_lock(&class->mutex);
-    while (magazine->objects[i].count > left)
-        give_locked(heap, class, magazine_get(heap, magazine, i));
-    pthread_mutex_unlock(&class->mutex);
-}
-
-void mtci_magazine_flush(mtci_heap *heap, mtci_magazine *magazine)
-{
-    for (unsigned i = 0; i < MTCI_CLASSES; i++)
-        magazine_cut(heap, magazine, i, 0);
-}
-
-/* One object, and half a magazine of others if they are to be had. */
-static uint32_t take_several(mtci_heap *heap, mtci_magazine *magazine,
-                             unsigned i)
-{
-    mtci_class *class = &heap->classes[i];
-    pthread_mutex_lock(&class->mutex);
-    uint32_t ref = take_locked(heap, class);
-    uint32_t more = ref && magazine ? keeps(class) / 2 : 0;
-    /* No new span for the others: memory may be short. */
-    for (; more > 0 && class->spans; more--)
-        magazine_put(heap, magazine, i, take_locked(heap, class));
-    pthread_mutex_unlock(&class->mutex);
-    return ref;
-}
-
 /* -- the calls ---------------------------------------------------------- */
 
 static uint32_t take_run(mtci_heap *heap, size_t size)
@@ -270,19 +198,31 @@ static uint32_t take_run(mtci_heap *heap, size_t size)
     return first << (MTCI_PAGE_SHIFT - heap->arena.shift);
 }
 
-uint32_t mtci_heap_take(mtci_heap *heap, mtci_magazine *magazine, size_t size)
+uint32_t mtci_heap_take(mtci_heap *heap, size_t size)
 {
+    uint32_t ref;
     if (size > heap->small_max)
         return take_run(heap, size);
-    unsigned class = class_of(size);
-    uint32_t ref;
-    if (magazine && magazine->objects[class].count > 0)
-        ref = magazine_get(heap, magazine, class);
-    else
-        ref = take_several(heap, magazine, class);
-    if (ref)
-        mtci_unpoison(mtci_heap_at(heap, ref), heap->classes[class].size);
-    return ref;
+    return mtci_heap_take_many(heap, mtci_class_of(size), &ref, 1) == 1 ? ref
+                                                                        : 0;
+}
+
+unsigned mtci_heap_take_many(mtci_heap *heap, unsigned i, uint32_t *refs,
+                             unsigned count)
+{
+    mtci_class *class = &heap->classes[i];
+    unsigned taken = 0;
+    pthread_mutex_lock(&class->mutex);
+    while (taken < count && (taken == 0 || class->spans)) {
+        refs[taken] = take_locked(heap, class);
+        if (!refs[taken])
+            break;
+        taken++;
+    }
+    pthread_mutex_unlock(&class->mutex);
+    for (unsigned at = 0; at < taken; at++)
+        mtci_unpoison(mtci_heap_at(heap, refs[at]), class->size);
+    return taken;
 }
 
 static uint8_t class_at(const mtci_heap *heap, uint32_t ref)
@@ -290,7 +230,7 @@ static uint8_t class_at(const mtci_heap *heap, uint32_t ref)
     return heap->arena.pages[page_of(heap, ref)].class;
 }
 
-void mtci_heap_give(mtci_heap *heap, mtci_magazine *magazine, uint32_t ref)
+void mtci_heap_give(mtci_heap *heap, uint32_t ref)
 {
     unsigned i = class_at(heap, ref);
     if (i == MTCI_CLASS_RUN) {
@@ -299,13 +239,6 @@ void mtci_heap_give(mtci_heap *heap, mtci_magazine *magazine, uint32_t ref)
     }
     mtci_class *class = &heap->classes[i];
     mtci_poison(mtci_heap_at(heap, ref), class->size);
-    uint32_t kept = magazine ? keeps(class) : 0;
-    if (kept > 0) {
-        magazine_put(heap, magazine, i, ref);
-        if (magazine->objects[i].count > kept)
-            magazine_cut(heap, magazine, i, kept / 2);
-        return;
-    }
     pthread_mutex_lock(&class->mutex);
     give_locked(heap, class, ref);
     pthread_mutex_unlock(&class->mutex);
@@ -340,6 +273,61 @@ void mtci_heap_room_free(mtci_heap *heap, void *room, size_t size)
                               memory_order_relaxed);
     mtci_arena_give(&heap->arena, page_of(heap, mtci_heap_ref(heap, room)));
 }
+
+/* -- stretches ---------------------------------------------------------- */
+
+bool mtci_stretch_init(mtci_stretch *stretch, size_t size)
+{
+    for (; size >= MTCI_PAGE_BYTES; size = size / 2 & ~(MTCI_PAGE_BYTES - 1)) {
+        void *base = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (base == MAP_FAILED)
+            continue;
+        /* Huge pages would commit what nobody counted. */
+        (void)madvise(base, size, MADV_NOHUGEPAGE);
+        *stretch = (mtci_stretch){base, size, 0};
+        return true;
+    }
+    return false;
+}
+
+static void count_cut(mtci_stretch *stretch, mtci_heap *heap, size_t left)
+{
+    size_t size = stretch->committed - left;
+    mtci_arena_uncommit(&heap->arena, size >> MTCI_PAGE_SHIFT);
+    atomic_fetch_sub_explicit(&heap->room_bytes, size, memory_order_relaxed);
+    stretch->committed = left;
+}
+
+void mtci_stretch_fini(mtci_stretch *stretch, mtci_heap *heap)
+{
+    if (!stretch->base)
+        return;
+    munmap(stretch->base, stretch->size);
+    count_cut(stretch, heap, 0);
+    *stretch = (mtci_stretch){0};
+}
+
+bool mtci_stretch_grow(mtci_stretch *stretch, mtci_heap *heap)
+{
+    if (stretch->committed == stretch->size ||
+        !mtci_arena_commit(&heap->arena, 1))
+        return false;
+    atomic_fetch_add_explicit(&heap->room_bytes, MTCI_PAGE_BYTES,
+                              memory_order_relaxed);
+    stretch->committed += MTCI_PAGE_BYTES;
+    return true;
+}
+
+void mtci_stretch_cut(mtci_stretch *stretch, mtci_heap *heap, size_t left)
+{
+    if (left < stretch->committed &&
+        madvise(stretch->base + left, stretch->committed - left,
+                MADV_DONTNEED) == 0)
+        count_cut(stretch, heap, left);
+}
+
+/* -- the budget --------------------------------------------------------- */
 
 uint64_t mtci_heap_object_max(const mtci_heap *heap)
 {

@@ -6,12 +6,11 @@
  * bits: base + (ref << shift). Contents are never moved. Tables and the like
  * get rooms, whole pages that start zeroed.
  *
- * Each class has a mutex, and inside it the arena's is taken. A magazine
- * keeps a few free objects of each class for one shard, whose mutex guards
- * it, so that most calls take no lock of the heap.
+ * Each class has a mutex, and inside it the arena's is taken. Shards keep
+ * free objects of their own (limbo.h), so that most stores take no lock of the
+ * heap.
  *
- * Source: Bonwick, "The Slab Allocator", USENIX 1994; Bonwick & Adams,
- * "Magazines and Vmem", USENIX 2001.
+ * Source: Bonwick, "The Slab Allocator", USENIX 1994.
  */
 #ifndef MTCI_TIER_MEMORY_HEAP_H
 #define MTCI_TIER_MEMORY_HEAP_H
@@ -39,14 +38,6 @@ typedef struct mtci_heap {
     mtci_class classes[MTCI_CLASSES];
 } mtci_heap;
 
-/* A few free objects of each class, chained; a zeroed one is empty. */
-typedef struct mtci_magazine {
-    struct {
-        uint32_t first;
-        uint32_t count;
-    } objects[MTCI_CLASSES];
-} mtci_magazine;
-
 /* MTC_OK, MTC_E_NO_MEMORY. */
 mtc_status mtci_heap_open(uint64_t budget_bytes, mtci_heap **heap);
 
@@ -64,22 +55,67 @@ static inline uint32_t mtci_heap_ref(const mtci_heap *heap, const void *object)
     return (uint32_t)(at >> heap->arena.shift);
 }
 
-/* An object of at least size bytes, aligned to 16, its content undefined; 0:
- * no room within the budget. magazine may be NULL. */
-uint32_t mtci_heap_take(mtci_heap *heap, mtci_magazine *magazine, size_t size);
+static inline unsigned mtci_class_of(size_t size)
+{
+    if (size <= 128)
+        return size == 0 ? 0 : (unsigned)(size - 1) / 16;
+    unsigned log = 63 - (unsigned)__builtin_clzll(size - 1);
+    return 8 + (log - 7) * 8 + (unsigned)((size - 1) >> (log - 3)) % 8;
+}
 
-/* Gives an object back; magazine may be NULL. */
-void mtci_heap_give(mtci_heap *heap, mtci_magazine *magazine, uint32_t ref);
+/* The class of objects of that size, MTCI_CLASS_RUN for a run of pages. */
+static inline unsigned mtci_heap_class(const mtci_heap *heap, size_t size)
+{
+    return size > heap->small_max ? MTCI_CLASS_RUN : mtci_class_of(size);
+}
+
+/* What an object of a class occupies that was asked for with that size. */
+static inline size_t mtci_heap_size(const mtci_heap *heap, unsigned class,
+                                    size_t size)
+{
+    if (class == MTCI_CLASS_RUN)
+        return (size + MTCI_PAGE_BYTES - 1) & ~(MTCI_PAGE_BYTES - 1);
+    return heap->classes[class].size;
+}
+
+/* An object of at least size bytes, aligned to 16, its content undefined; 0:
+ * no room within the budget. */
+uint32_t mtci_heap_take(mtci_heap *heap, size_t size);
+
+/* Up to count objects of a class that is not MTCI_CLASS_RUN: more than one
+ * only where no new pages are needed for the others. Tells how many. */
+unsigned mtci_heap_take_many(mtci_heap *heap, unsigned class, uint32_t *refs,
+                             unsigned count);
+
+/* Gives an object back. */
+void mtci_heap_give(mtci_heap *heap, uint32_t ref);
 
 /* What an object occupies. */
 size_t mtci_heap_object_size(const mtci_heap *heap, uint32_t ref);
 
-/* Gives everything in a magazine back. */
-void mtci_magazine_flush(mtci_heap *heap, mtci_magazine *magazine);
-
 /* Zeroed pages; NULL: no room. */
 void *mtci_heap_room_new(mtci_heap *heap, size_t size);
 void mtci_heap_room_free(mtci_heap *heap, void *room, size_t size);
+
+/* A stretch: address space whose beginning is committed. A zeroed one is a
+ * valid argument of fini. */
+typedef struct mtci_stretch {
+    unsigned char *base;
+    size_t size; /* bytes, whole pages */
+    size_t committed;
+} mtci_stretch;
+
+/* A stretch of size bytes, or less where there is not so much address space.
+ * False: there is none. */
+bool mtci_stretch_init(mtci_stretch *stretch, size_t size);
+void mtci_stretch_fini(mtci_stretch *stretch, mtci_heap *heap);
+
+/* Commits one page more, which reads as zeros. False: no room. */
+bool mtci_stretch_grow(mtci_stretch *stretch, mtci_heap *heap);
+
+/* Gives pages back until only so many bytes are committed, if the system
+ * allows; they read as zeros from now on. */
+void mtci_stretch_cut(mtci_stretch *stretch, mtci_heap *heap, size_t left);
 
 static inline uint64_t mtci_heap_committed(const mtci_heap *heap)
 {

@@ -19,12 +19,19 @@
 #define SHARD_BYTES_MAX ((uint64_t)1 << 30)
 #define SHARD_COUNT_MAX 1024u
 
-/* Retired bytes of a shard, as a part of its share of the budget. */
-#define RETIRED_PART 64u
+/* A limbo for so many bytes of budget; bytes in each, and of its lists, as
+ * parts of its share. */
+#define LIMBO_SHARE     ((uint64_t)4 << 20)
+#define LIMBO_COUNT     8u
+#define LIMBO_PART      64u
+#define LIMBO_LIST_PART 4096u
 
 /* Steps of the wheel that one hold of a mutex, and one call of tend, take. */
 #define SWEEP_STEPS 256u
 #define TEND_STEPS  131072u
+
+/* Keys whose entries are fetched at the same time. */
+#define EXPECT_CHUNK 16u
 
 #define MEMORY_SIZE_MIN (64u * 1024u)
 
@@ -76,7 +83,8 @@ static mtc_status judge(const mtci_entry *entry, uint64_t end, int64_t now_ms)
     return extra->kind == MTC_KIND_ABSENT && !is_stale ? MTC_ABSENT : MTC_MISS;
 }
 
-static inline void note_hit(const mtci_memory *memory, mtci_entry *entry,
+/* Counts a hit for the policy; true: it is one of those that are sampled. */
+static inline bool note_hit(const mtci_memory *memory, mtci_entry *entry,
                             uint64_t hash)
 {
     uint8_t hits =
@@ -86,8 +94,15 @@ static inline void note_hit(const mtci_memory *memory, mtci_entry *entry,
                               memory_order_relaxed);
     uint64_t mask = atomic_load_explicit(&memory->shared->sample_mask,
                                          memory_order_relaxed);
-    if (__builtin_expect((hash & mask) == 0, 0) && memory->policy->sample)
+    return __builtin_expect((hash & mask) == 0, 0);
+}
+
+static __attribute__((noinline)) mtc_status
+sample_hit(const mtci_memory *memory, uint64_t hash)
+{
+    if (memory->policy->sample)
         memory->policy->sample(memory->shared, hash);
+    return MTC_OK;
 }
 
 /* A policy that wants every hit in its order gets it under the mutex. */
@@ -124,8 +139,8 @@ static mtc_status find_slowly(mtci_memory *memory, mtc_slice key, uint64_t hash,
               now_ms);
     if (status == MTC_MISS)
         mtc_value_free(out);
-    else
-        note_hit(memory, entry, hash);
+    else if (note_hit(memory, entry, hash))
+        sample_hit(memory, hash);
     return status;
 }
 
@@ -158,14 +173,17 @@ find_any(mtci_memory *memory, mtc_slice key, uint64_t hash, int64_t now_ms,
         mtci_pin_clear(pins, slot);
         return MTC_MISS;
     }
-    note_hit(memory, entry, hash);
+    if (note_hit(memory, entry, hash))
+        sample_hit(memory, hash);
     if (memory->policy->hit)
         tell_hit(memory, key, hash);
     give_pinned(memory, entry, pins, slot, out);
     return status;
 }
 
-/* Most hits are plain values; all else is found the longer way. */
+/* Most hits are plain values under short keys; all else is found the longer
+ * way. Nothing but the last thing that this does is a call, so that no
+ * register need be saved. */
 static mtc_status memory_find(mtc_tier *tier, mtc_slice key, uint64_t hash,
                               int64_t now_ms, mtc_value *out)
 {
@@ -181,14 +199,13 @@ static mtc_status memory_find(mtc_tier *tier, mtc_slice key, uint64_t hash,
     uint64_t end = atomic_load_explicit(&entry->end, memory_order_relaxed);
     if (__builtin_expect(end > MTCI_END_MASK || (int64_t)end <= now_ms, 0))
         return find_any(memory, key, hash, now_ms, out);
-    note_hit(memory, entry, hash);
     mtci_pin_keep(pins);
     size_t value_at = (MTCI_KEY_AT + key.size + 7) & ~(size_t)7;
     out->data = (const char *)entry + value_at;
     out->size = entry->value_size;
     out->ops = &memory->pool->pinned;
     out->owner = &pins->at[slot];
-    return MTC_OK;
+    return note_hit(memory, entry, hash) ? sample_hit(memory, hash) : MTC_OK;
 }
 
 /* For a policy that is told of every hit. */
@@ -199,15 +216,29 @@ static mtc_status memory_find_exact(mtc_tier *tier, mtc_slice key,
     return find_any(memory_of(tier), key, hash, now_ms, out);
 }
 
-static void memory_expect(mtc_tier *tier, const uint64_t *hashes, size_t count)
+/* Fetches the buckets of a few keys, then, as they come, the entries. */
+static void expect_some(const mtci_memory *memory, const uint64_t *hashes,
+                        size_t count)
+{
+    mtci_bucket *buckets[EXPECT_CHUNK];
+    for (size_t i = 0; i < count; i++) {
+        const mtci_shard *shard = mtci_memory_shard(memory, hashes[i]);
+        buckets[i] = mtci_table_bucket_of(&shard->table, hashes[i]);
+        __builtin_prefetch(buckets[i]);
+    }
+    for (size_t i = 0; i < count; i++)
+        mtci_table_expect_in(&memory->shards->table, buckets[i], hashes[i]);
+}
+
+static void memory_expect(mtc_tier *tier, mtc_verb verb, const uint64_t *hashes,
+                          size_t count)
 {
     const mtci_memory *memory = memory_of(tier);
-    for (size_t i = 0; i < count; i++)
-        mtci_table_expect(&mtci_memory_shard(memory, hashes[i])->table,
-                          hashes[i]);
-    for (size_t i = 0; i < count; i++)
-        mtci_table_expect_entry(&mtci_memory_shard(memory, hashes[i])->table,
-                                hashes[i]);
+    for (size_t at = 0; verb == MTC_VERB_READ && at < count; at += EXPECT_CHUNK)
+        expect_some(memory, hashes + at,
+                    count - at < EXPECT_CHUNK ? count - at : EXPECT_CHUNK);
+    for (size_t i = 0; verb != MTC_VERB_READ && i < count; i++)
+        mtci_shard_expect(mtci_memory_shard(memory, hashes[i]), hashes[i]);
 }
 
 /* -- submitting --------------------------------------------------------- */
@@ -241,7 +272,8 @@ static void complete_read(mtci_memory *memory, mtc_request *request)
         mtc_request_complete(request, MTC_MISS, NULL);
         return;
     }
-    note_hit(memory, entry, request->hash);
+    if (note_hit(memory, entry, request->hash))
+        sample_hit(memory, request->hash);
     request->value = value;
     mtc_request_complete(request, MTC_OK, NULL);
 }
@@ -252,8 +284,8 @@ static void complete_expire(mtci_memory *memory, mtc_request *request)
     pthread_mutex_lock(&shard->mutex);
     mtci_shard_expire_locked(shard, request->key, request->hash,
                              request->sent_ms);
-    mtci_shard_tidy_locked(shard);
     pthread_mutex_unlock(&shard->mutex);
+    mtci_limbo_tidy(mtci_limbo_here(&memory->limbos));
     mtc_request_complete(request, MTC_OK, NULL);
 }
 
@@ -289,7 +321,8 @@ static mtc_status memory_attach(mtc_tier *tier, const mtc_tier_host *host)
 }
 
 /* Drops what has expired in one shard, a little at a time. */
-static void sweep(mtci_shard *shard, int64_t now_ms, size_t *steps)
+static void sweep(const mtci_memory *memory, mtci_shard *shard, int64_t now_ms,
+                  size_t *steps)
 {
     bool has_more = mtci_wheel_is_due(&shard->wheel, now_ms);
     while (has_more && *steps > 0) {
@@ -297,8 +330,8 @@ static void sweep(mtci_shard *shard, int64_t now_ms, size_t *steps)
         *steps -= work;
         pthread_mutex_lock(&shard->mutex);
         has_more = mtci_shard_sweep_locked(shard, now_ms, &work);
-        mtci_shard_free_locked(shard);
         pthread_mutex_unlock(&shard->mutex);
+        mtci_limbo_empty(mtci_limbo_here(&memory->limbos));
         *steps += work;
     }
 }
@@ -308,7 +341,7 @@ static void memory_tend(mtc_tier *tier, int64_t now_ms)
     mtci_memory *memory = memory_of(tier);
     size_t steps = TEND_STEPS;
     for (size_t i = 0; i < memory->shard_count; i++)
-        sweep(&memory->shards[i], now_ms, &steps);
+        sweep(memory, &memory->shards[i], now_ms, &steps);
 }
 
 static void memory_report(mtc_tier *tier)
@@ -368,7 +401,8 @@ static void memory_close(mtc_tier *tier)
     if (!memory)
         return;
     for (size_t i = 0; i < memory->shard_count; i++)
-        mtci_shard_fini(&memory->shards[i], &left);
+        mtci_shard_fini(&memory->shards[i]);
+    mtci_limbos_fini(&memory->limbos, &left);
     free(memory->shards);
     if (memory->shared)
         memory->policy->close(memory->shared);
@@ -412,6 +446,24 @@ static uint64_t share_of(uint64_t limit, size_t i, size_t count)
     return limit / count + (i < limit % count);
 }
 
+/* How many limbos, a power of two. */
+static size_t limbo_count_for(uint64_t size)
+{
+    size_t count = 1;
+    while (count < LIMBO_COUNT && size / (count * 2) >= LIMBO_SHARE)
+        count *= 2;
+    return count;
+}
+
+/* Entries that a limbo takes. */
+static uint32_t limbo_room_for(uint64_t size)
+{
+    uint64_t room = size / limbo_count_for(size) / LIMBO_LIST_PART;
+    if (room < MTCI_LIMBO_ROOM_MIN)
+        return MTCI_LIMBO_ROOM_MIN;
+    return room < MTCI_LIMBO_ROOM_MAX ? (uint32_t)room : MTCI_LIMBO_ROOM_MAX;
+}
+
 static void *room_new(void *ctx, size_t size)
 {
     return mtci_heap_room_new(ctx, size);
@@ -435,11 +487,11 @@ static mtc_status shards_init(mtci_memory *memory,
         mtci_limits limits = {
             .entries_max = share_of(entries, i, count),
             .weight_max = share_of(weight, i, count),
-            .retired_max = (size_t)options->size / count / RETIRED_PART,
+            .bytes = (uint64_t)options->size / count,
         };
         memory->shard_count++;
         mtc_status status =
-            mtci_shard_init(&memory->shards[i], memory->pool,
+            mtci_shard_init(&memory->shards[i], &memory->limbos,
                             memory->policy->shard_open(memory->shared, i),
                             memory->policy, &limits);
         if (status != MTC_OK)
@@ -463,11 +515,16 @@ static mtc_status build(mtci_memory *memory, const memory_options *options)
         return MTC_E_NO_MEMORY;
     memset(memory->shards, 0, count * sizeof(mtci_shard));
     memory->fixed_bytes =
-        sizeof(*memory) + sizeof(mtci_pool) + count * sizeof(mtci_shard);
+        sizeof(*memory) + sizeof(mtci_pool) + count * sizeof(mtci_shard) +
+        mtci_limbos_size(limbo_count_for(size), limbo_room_for(size));
     mtc_status status =
         mtci_pool_open(size - memory->fixed_bytes, &memory->pool);
     if (status != MTC_OK)
         return status;
+    if (!mtci_limbos_init(&memory->limbos, memory->pool, limbo_count_for(size),
+                          limbo_room_for(size),
+                          (size_t)size / limbo_count_for(size) / LIMBO_PART))
+        return MTC_E_NO_MEMORY;
     mtci_policy_env env = {.nodes = {memory->pool->heap->arena.base,
                                      memory->pool->heap->arena.shift},
                            .shard_count = count,

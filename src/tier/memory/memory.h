@@ -17,6 +17,7 @@ typedef struct mtci_memory {
     size_t shard_count;   /* a power of two */
     mtci_shard *shards;
     mtci_pool *pool;
+    mtci_limbos limbos;
     const mtci_policy_ops *policy;
     mtci_policy_shared *shared;
     const mtc_tier_host *host;

@@ -5,40 +5,30 @@
 
 #include <stdlib.h>
 
-/* Bits of the set in which a reclaimer notes the pins: for as many as there
- * are threads in most programs it errs seldom, and then on the safe side. */
-#define PIN_BITS 32768u
+#include "base/clock.h"
 
 /* -- pins --------------------------------------------------------------- */
 
-/* A set of addresses; may claim to have one that it was not given. */
-typedef struct pin_set {
-    const mtci_pool *pool;
-    uint64_t salt;
-    uint64_t bits[PIN_BITS / 64];
-} pin_set;
-
-static uint64_t bit_of(const pin_set *set, uint32_t ref)
-{
-    return (ref * set->salt) >> 49;
-}
-
 static void note_pin(void *ctx, void *object)
 {
-    pin_set *set = ctx;
-    const mtci_heap *heap = set->pool->heap;
+    mtci_pinned *set = ctx;
+    const mtci_heap *heap = set->heap;
     size_t at = (size_t)((unsigned char *)object - heap->arena.base);
     if ((unsigned char *)object < heap->arena.base ||
         at >> heap->arena.shift > UINT32_MAX)
         return;
-    uint64_t bit = bit_of(set, (uint32_t)(at >> heap->arena.shift));
+    uint64_t bit = ((uint32_t)(at >> heap->arena.shift) * set->salt) >> 49;
     set->bits[bit / 64] |= UINT64_C(1) << bit % 64;
 }
 
-static bool has_pin(const pin_set *set, uint32_t ref)
+void mtci_pinned_note(mtci_pinned *set, const mtci_pool *pool)
 {
-    uint64_t bit = bit_of(set, ref);
-    return set->bits[bit / 64] >> bit % 64 & 1;
+    mtci_pins_fence();
+    memset(set->bits, 0, sizeof(set->bits));
+    set->heap = pool->heap;
+    /* Another one each time, so that nothing is taken for pinned for ever. */
+    set->salt = (uint64_t)mtci_boot_us() * UINT64_C(0x9e3779b97f4a7c15) | 1;
+    mtci_pins_each(note_pin, set);
 }
 
 /* -- letting go --------------------------------------------------------- */
@@ -52,18 +42,16 @@ static void pool_leave(mtci_pool *pool)
     free(pool);
 }
 
-/* Drops the tier's hold on an entry that no pin names. */
-static void let_go(mtci_pool *pool, mtci_magazine *magazine, uint32_t ref)
+bool mtci_pool_let_go(mtci_pool *pool, uint32_t ref)
 {
     mtci_entry *entry = mtci_pool_entry(pool, ref);
-    if (atomic_load_explicit(&entry->holds, memory_order_acquire) > 1) {
-        atomic_fetch_add_explicit(&pool->user_count, 1, memory_order_relaxed);
-        if (atomic_fetch_sub_explicit(&entry->holds, 1, memory_order_acq_rel) >
-            1)
-            return;
-        atomic_fetch_sub_explicit(&pool->user_count, 1, memory_order_relaxed);
-    }
-    mtci_heap_give(pool->heap, magazine, ref);
+    if (atomic_load_explicit(&entry->holds, memory_order_acquire) == 1)
+        return true;
+    atomic_fetch_add_explicit(&pool->user_count, 1, memory_order_relaxed);
+    if (atomic_fetch_sub_explicit(&entry->holds, 1, memory_order_acq_rel) > 1)
+        return false;
+    atomic_fetch_sub_explicit(&pool->user_count, 1, memory_order_relaxed);
+    return true;
 }
 
 void mtci_retired_add(mtci_retired *list, const mtci_pool *pool, uint32_t ref)
@@ -71,7 +59,6 @@ void mtci_retired_add(mtci_retired *list, const mtci_pool *pool, uint32_t ref)
     mtci_pool_entry(pool, ref)->node.older = list->first;
     list->first = ref;
     list->count++;
-    list->bytes += mtci_heap_object_size(pool->heap, ref);
 }
 
 void mtci_retired_move(mtci_retired *list, const mtci_pool *pool,
@@ -86,25 +73,16 @@ void mtci_retired_move(mtci_retired *list, const mtci_pool *pool,
 }
 
 void mtci_retired_free(mtci_retired *list, mtci_pool *pool,
-                       mtci_magazine *magazine)
+                       const mtci_pinned *set)
 {
-    pin_set set = {.pool = pool};
     uint32_t ref = list->first;
-    if (!ref)
-        return;
-    /* Another one each time, so that nothing is taken for pinned for ever. */
-    set.salt = ((uint64_t)(uintptr_t)list + ((uint64_t)ref << 17)) *
-                   UINT64_C(0x9e3779b97f4a7c15) |
-               1;
-    mtci_pins_fence();
-    mtci_pins_each(note_pin, &set);
     *list = (mtci_retired){0};
     while (ref) {
         uint32_t next = mtci_pool_entry(pool, ref)->node.older;
-        if (has_pin(&set, ref))
+        if (mtci_pinned_has(set, ref))
             mtci_retired_add(list, pool, ref);
-        else
-            let_go(pool, magazine, ref);
+        else if (mtci_pool_let_go(pool, ref))
+            mtci_heap_give(pool->heap, ref);
         ref = next;
     }
 }
@@ -194,7 +172,7 @@ static void counted_free(mtc_value *value)
     mtci_entry *entry = value->owner;
     if (atomic_fetch_sub_explicit(&entry->holds, 1, memory_order_acq_rel) > 1)
         return;
-    mtci_heap_give(pool->heap, NULL, mtci_pool_ref(pool, entry));
+    mtci_heap_give(pool->heap, mtci_pool_ref(pool, entry));
     pool_leave(pool);
 }
 
@@ -238,7 +216,9 @@ static bool try_end(mtci_waiter *waiter)
 {
     mtci_pool *pool =
         (mtci_pool *)((char *)waiter - offsetof(mtci_pool, waiter));
-    mtci_retired_free(&pool->left, pool, NULL);
+    mtci_pinned set;
+    mtci_pinned_note(&set, pool);
+    mtci_retired_free(&pool->left, pool, &set);
     if (pool->left.first)
         return false;
     pool_leave(pool);

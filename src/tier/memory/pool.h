@@ -6,8 +6,8 @@
  * entry). An entry that leaves the tier is retired: it goes back to the heap
  * once no pin names it, or with the last value that counts it.
  *
- * Lists of retired entries belong to a shard and its mutex; everything else
- * is for any thread.
+ * Lists of retired entries belong to a shard and its mutex (limbo.h);
+ * everything else is for any thread.
  */
 #ifndef MTCI_TIER_MEMORY_POOL_H
 #define MTCI_TIER_MEMORY_POOL_H
@@ -19,8 +19,19 @@
 typedef struct mtci_retired {
     uint32_t first;
     uint32_t count;
-    size_t bytes;
 } mtci_retired;
+
+/* Bits of a set of pins: for as many as there are threads in most programs it
+ * errs seldom, and then on the safe side. */
+#define MTCI_PIN_BITS 32768u
+
+/* The entries that were pinned at a moment; may claim to have one that it was
+ * not given. */
+typedef struct mtci_pinned {
+    const mtci_heap *heap;
+    uint64_t salt;
+    uint64_t bits[MTCI_PIN_BITS / 64];
+} mtci_pinned;
 
 typedef struct mtci_pool {
     mtc_value_ops pinned;  /* of values that refer by a pin */
@@ -52,6 +63,20 @@ static inline uint32_t mtci_pool_ref(const mtci_pool *pool,
     return (uint32_t)(at >> pool->heap->arena.shift);
 }
 
+/* Notes every pin there is. Passes the heavy fence: what nobody could find
+ * before, and is not in the set, nobody refers to by a pin. */
+void mtci_pinned_note(mtci_pinned *set, const mtci_pool *pool);
+
+static inline bool mtci_pinned_has(const mtci_pinned *set, uint32_t ref)
+{
+    uint64_t bit = (ref * set->salt) >> 49;
+    return set->bits[bit / 64] >> bit % 64 & 1;
+}
+
+/* Drops the tier's hold on an entry that no pin names. True: the object is
+ * free, and the caller's; false: the last value that counts it frees it. */
+bool mtci_pool_let_go(mtci_pool *pool, uint32_t ref);
+
 /* Adds an entry that nobody can find any more. */
 void mtci_retired_add(mtci_retired *list, const mtci_pool *pool, uint32_t ref);
 
@@ -59,10 +84,9 @@ void mtci_retired_add(mtci_retired *list, const mtci_pool *pool, uint32_t ref);
 void mtci_retired_move(mtci_retired *list, const mtci_pool *pool,
                        mtci_retired *other);
 
-/* Gives back what no pin names, to the magazine (may be NULL) or the heap.
- * Passes the heavy fence. */
+/* Gives back to the heap what is not in the set. */
 void mtci_retired_free(mtci_retired *list, mtci_pool *pool,
-                       mtci_magazine *magazine);
+                       const mtci_pinned *set);
 
 /* One more value by count; the caller holds or pins the entry, or has the
  * mutex of its shard. False: there are too many. */

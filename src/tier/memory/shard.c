@@ -5,8 +5,7 @@
 
 #include <stdlib.h>
 
-/* Retired entries that are freed together: the fence is paid once for all. */
-#define RETIRED_COUNT_MAX 1024u
+#include "base/mutex.h"
 
 static mtci_entry *entry_of(const mtci_shard *shard, uint32_t ref)
 {
@@ -21,54 +20,53 @@ static uint32_t weight_of(const mtci_entry *entry)
 
 /* -- beginning and end -------------------------------------------------- */
 
-mtc_status mtci_shard_init(mtci_shard *shard, mtci_pool *pool,
+mtc_status mtci_shard_init(mtci_shard *shard, const mtci_limbos *limbos,
                            mtci_policy *policy, const mtci_policy_ops *ops,
                            const mtci_limits *limits)
 {
-    *shard = (mtci_shard){.pool = pool, .ops = ops, .limits = *limits};
-    pthread_mutex_init(&shard->mutex, NULL);
+    mtci_pool *pool = limbos->all->pool;
+    *shard = (mtci_shard){.limbos = limbos,
+                          .pool = pool,
+                          .ops = ops,
+                          .limits = *limits};
+    mtci_mutex_init(&shard->mutex);
     mtci_wheel_init(&shard->wheel, pool->heap->arena.base,
                     pool->heap->arena.shift, offsetof(mtci_entry, link),
                     offsetof(mtci_entry, end));
     shard->policy = policy;
-    if (!policy || !mtci_table_init(&shard->table, pool->heap))
+    if (!policy || !mtci_table_init(&shard->table, pool->heap, limits->bytes))
         return MTC_E_NO_MEMORY;
     return MTC_OK;
 }
 
-static void retire_all(mtci_shard *shard)
-{
-    while (shard->table.entry_count > 0 &&
-           mtci_shard_evict_locked(shard, SIZE_MAX, SIZE_MAX,
-                                   shard->table.entry_count) > 0)
-        ;
-}
-
-void mtci_shard_fini(mtci_shard *shard, mtci_retired *left)
-{
-    if (!shard->pool)
-        return;
-    shard->has_listener = false;
-    if (shard->policy) {
-        retire_all(shard);
-        shard->ops->shard_close(shard->policy);
-    }
-    mtci_shard_free_locked(shard);
-    mtci_retired_move(left, shard->pool, &shard->retired);
-    mtci_notices_free(&shard->notices);
-    pthread_mutex_destroy(&shard->mutex);
-    shard->pool = NULL;
-}
-
 /* -- leaving ------------------------------------------------------------ */
 
-/* The entry can be found no longer: accounts, tells, retires. */
-static void gone(mtci_shard *shard, uint32_t ref, mtc_eviction cause)
+/* What the object of an entry occupies, and its class. */
+static size_t size_of(const mtci_shard *shard, const mtci_entry *entry,
+                      unsigned *class)
 {
+    const mtci_heap *heap = shard->pool->heap;
+    size_t size = mtci_entry_bytes(entry);
+    *class = mtci_heap_class(heap, size);
+    return mtci_heap_size(heap, *class, size);
+}
+
+/* Bytes are read without the mutex and written with it. */
+static void add_bytes(mtci_shard *shard, size_t size)
+{
+    size_t now = atomic_load_explicit(&shard->bytes, memory_order_relaxed);
+    atomic_store_explicit(&shard->bytes, now + size, memory_order_relaxed);
+}
+
+/* The entry can be found no longer: accounts, tells, puts it into limbo. Tells
+ * what it occupied. */
+static size_t gone(mtci_shard *shard, uint32_t ref, mtc_eviction cause)
+{
+    unsigned class;
     const mtci_entry *entry = entry_of(shard, ref);
-    size_t size = mtci_heap_object_size(shard->pool->heap, ref);
+    size_t size = size_of(shard, entry, &class);
     mtci_wheel_drop(&shard->wheel, ref);
-    atomic_fetch_sub_explicit(&shard->bytes, size, memory_order_relaxed);
+    add_bytes(shard, (size_t)0 - size);
     shard->weight -= weight_of(entry);
     shard->evicted[cause]++;
     if (shard->has_listener) {
@@ -78,7 +76,8 @@ static void gone(mtci_shard *shard, uint32_t ref, mtc_eviction cause)
                          mtc_bytes(mtci_entry_value(key), entry->value_size),
                          cause);
     }
-    mtci_retired_add(&shard->retired, shard->pool, ref);
+    mtci_limbo_add(mtci_limbo_here(shard->limbos), ref, class, size);
+    return size;
 }
 
 /* Takes an entry out of table and queues. */
@@ -89,15 +88,14 @@ static void leave(mtci_shard *shard, uint32_t ref, mtc_eviction cause)
     gone(shard, ref, cause);
 }
 
-/* One makes room; 0: there is none. */
-static uint32_t evict_one(mtci_shard *shard, uint64_t capacity)
+/* One makes room, and so much; 0: there is none. */
+static size_t evict_one(mtci_shard *shard, uint64_t capacity)
 {
     uint32_t ref = shard->ops->evict(shard->policy, capacity);
     if (!ref)
         return 0;
     mtci_table_drop(&shard->table, ref);
-    gone(shard, ref, MTC_EVICTED_SIZE);
-    return ref;
+    return gone(shard, ref, MTC_EVICTED_SIZE);
 }
 
 size_t mtci_shard_evict_locked(mtci_shard *shard, size_t bytes, size_t count,
@@ -106,39 +104,23 @@ size_t mtci_shard_evict_locked(mtci_shard *shard, size_t bytes, size_t count,
     size_t so_far = 0;
     size_t evicted = 0;
     while (so_far < bytes && evicted < count) {
-        uint32_t ref = evict_one(shard, capacity);
-        if (!ref)
+        size_t size = evict_one(shard, capacity);
+        if (size == 0)
             break;
-        so_far += mtci_heap_object_size(shard->pool->heap, ref);
+        so_far += size;
         evicted++;
     }
     return evicted;
 }
 
-void mtci_shard_free_locked(mtci_shard *shard)
-{
-    mtci_retired_free(&shard->retired, shard->pool, &shard->magazine);
-    shard->pinned_count = shard->retired.count;
-    shard->pinned_bytes = shard->retired.bytes;
-}
-
-void mtci_shard_tidy_locked(mtci_shard *shard)
-{
-    /* What was pinned the last time is not looked at again for itself: values
-     * may be held for long. */
-    if (shard->retired.count - shard->pinned_count >= RETIRED_COUNT_MAX ||
-        shard->retired.bytes - shard->pinned_bytes > shard->limits.retired_max)
-        mtci_shard_free_locked(shard);
-}
-
 /* -- coming ------------------------------------------------------------- */
 
-static void arrive(mtci_shard *shard, uint32_t ref)
+static void count_in(mtci_shard *shard, uint32_t ref)
 {
-    size_t size = mtci_heap_object_size(shard->pool->heap, ref);
-    atomic_fetch_add_explicit(&shard->bytes, size, memory_order_relaxed);
-    shard->weight += weight_of(entry_of(shard, ref));
-    mtci_wheel_add(&shard->wheel, ref);
+    unsigned class;
+    const mtci_entry *entry = entry_of(shard, ref);
+    add_bytes(shard, size_of(shard, entry, &class));
+    shard->weight += weight_of(entry);
 }
 
 /* Makes place for one more entry of that weight. */
@@ -163,16 +145,20 @@ bool mtci_shard_put_locked(mtci_shard *shard, uint32_t ref, uint64_t hash,
                                             memory_order_relaxed);
         mtci_table_swap(&place, ref);
         shard->ops->swap(shard->policy, old, ref);
+        mtci_wheel_swap(&shard->wheel, old, ref);
         gone(shard, old, MTC_EVICTED_REPLACED);
-        arrive(shard, ref);
+        count_in(shard, ref);
         keep_limits(shard, 0, 0, capacity);
         return true;
     }
+    if (shard->ops->expect)
+        shard->ops->expect(shard->policy, hash);
     keep_limits(shard, 1, weight_of(entry), capacity);
     if (!mtci_table_add(&shard->table, hash, ref))
         return false;
     shard->ops->add(shard->policy, ref, hash, capacity);
-    arrive(shard, ref);
+    mtci_wheel_add(&shard->wheel, ref);
+    count_in(shard, ref);
     return true;
 }
 
@@ -226,4 +212,32 @@ bool mtci_shard_sweep_locked(mtci_shard *shard, int64_t now_ms, size_t *work)
             return *work == 0;
         leave(shard, ref, MTC_EVICTED_EXPIRED);
     }
+}
+
+/* -- the end ------------------------------------------------------------ */
+
+/* The tier ends: nobody looks into the table any more. */
+static void retire_all(mtci_shard *shard)
+{
+    mtci_limbo *limbo = mtci_limbo_here(shard->limbos);
+    uint32_t ref;
+    while ((ref = shard->ops->evict(shard->policy, shard->table.entry_count))) {
+        gone(shard, ref, MTC_EVICTED_SIZE);
+        mtci_limbo_tidy(limbo);
+    }
+}
+
+void mtci_shard_fini(mtci_shard *shard)
+{
+    if (!shard->pool)
+        return;
+    shard->has_listener = false;
+    if (shard->policy) {
+        retire_all(shard);
+        shard->ops->shard_close(shard->policy);
+    }
+    mtci_table_fini(&shard->table);
+    mtci_notices_free(&shard->notices);
+    pthread_mutex_destroy(&shard->mutex);
+    shard->pool = NULL;
 }

@@ -4,9 +4,6 @@
  */
 #include "tier/memory/memory.h"
 
-/* Larger entries are written before the shard's mutex is taken. */
-#define LOCKED_SIZE_MAX 16384u
-
 /* What is evicted at a time when the heap is full, so that the fence is paid
  * once for many: bytes of small budgets less, and never more entries. */
 #define BATCH_BYTES 65536u
@@ -47,39 +44,43 @@ static mtci_shard *fuller_of_two(mtci_memory *memory)
     return one_bytes >= other_bytes ? one : other;
 }
 
-/* Evicts from a shard and gives back what can be; false: it was empty. */
-static bool empty_some(mtci_memory *memory, mtci_shard *shard, size_t bytes)
+/* Evicts from a shard; false: it was empty. */
+static bool evict_some(mtci_memory *memory, mtci_shard *shard, size_t bytes)
 {
     pthread_mutex_lock(&shard->mutex);
-    uint32_t retired = shard->retired.count;
-    mtci_shard_free_locked(shard);
-    bool has_freed = shard->retired.count < retired;
-    size_t evicted = 0;
-    if (!has_freed) {
-        evicted = mtci_shard_evict_locked(shard, bytes, BATCH_COUNT,
-                                          capacity_locked(memory, shard));
-        mtci_shard_free_locked(shard);
-    }
-    mtci_magazine_flush(memory->pool->heap, &shard->magazine);
+    size_t evicted = mtci_shard_evict_locked(shard, bytes, BATCH_COUNT,
+                                             capacity_locked(memory, shard));
     pthread_mutex_unlock(&shard->mutex);
-    return has_freed || evicted > 0;
+    return evicted > 0;
 }
 
-/* Makes room for an object. False: nothing is left to evict. */
+/* What other threads have in limbo, then what any shard has. */
+static bool find_room(mtci_memory *memory, size_t bytes)
+{
+    bool has_freed = false;
+    for (size_t i = 0; i < memory->limbos.count; i++)
+        has_freed |= mtci_limbo_empty(&memory->limbos.all[i]);
+    for (size_t i = 0; i < memory->shard_count && !has_freed; i++)
+        has_freed = evict_some(memory, &memory->shards[i], bytes);
+    return has_freed;
+}
+
+/* Makes room for an object: in the heap if this thread's limbo has something
+ * to give, else in its stock. False: nothing is left to evict. */
 static bool make_room(mtci_memory *memory, size_t size)
 {
+    mtci_limbo *limbo = mtci_limbo_here(&memory->limbos);
     uint64_t part = mtci_heap_budget(memory->pool->heap) / BATCH_PART;
     size_t bytes = part < BATCH_BYTES ? (size_t)part : BATCH_BYTES;
     if (bytes < size)
         bytes = size;
     atomic_store_explicit(&memory->is_full, true, memory_order_relaxed);
-    if (empty_some(memory, fuller_of_two(memory), bytes))
+    if (mtci_limbo_empty(limbo))
         return true;
-    for (size_t i = 0; i < memory->shard_count; i++) {
-        if (empty_some(memory, &memory->shards[i], bytes))
-            return true;
-    }
-    return false;
+    bool has_room = evict_some(memory, fuller_of_two(memory), bytes) ||
+                    find_room(memory, bytes);
+    mtci_limbo_turn(limbo);
+    return has_room;
 }
 
 void mtci_memory_shrink(mtci_memory *memory)
@@ -95,70 +96,67 @@ void mtci_memory_shrink(mtci_memory *memory)
 
 /* -- storing ------------------------------------------------------------ */
 
-/* An object for the entry; the mutex is free meanwhile if room has to be
- * made. 0: there is none. */
-static uint32_t take_locked(mtci_memory *memory, mtci_shard *shard, size_t size)
+/* An object for an entry; 0: there is no room for it. */
+static uint32_t take(mtci_memory *memory, size_t size)
 {
+    unsigned class = mtci_heap_class(memory->pool->heap, size);
+    mtci_limbo *limbo = mtci_limbo_here(&memory->limbos);
     for (;;) {
-        uint32_t ref =
-            mtci_heap_take(memory->pool->heap, &shard->magazine, size);
+        uint32_t ref = mtci_limbo_take(limbo, class, size);
         if (ref)
             return ref;
-        pthread_mutex_unlock(&shard->mutex);
-        bool has_room = make_room(memory, size);
-        pthread_mutex_lock(&shard->mutex);
-        /* Without anything to evict, magazines were emptied all the same. */
-        if (!has_room)
-            return mtci_heap_take(memory->pool->heap, &shard->magazine, size);
+        /* Without anything to evict, limbos were emptied all the same. */
+        if (!make_room(memory, size))
+            return mtci_limbo_take(limbo, class, size);
     }
 }
 
-static void fill_locked(mtci_memory *memory, mtci_shard *shard, uint32_t ref,
-                        const mtc_request *request)
+/* The mutex is free meanwhile if the table has no room. */
+static bool put_locked(mtci_memory *memory, mtci_shard *shard, uint32_t ref,
+                       const mtc_request *request)
 {
-    mtci_entry *entry = mtci_pool_entry(memory->pool, ref);
-    bool is_large = request->value.size > LOCKED_SIZE_MAX;
-    if (is_large)
-        pthread_mutex_unlock(&shard->mutex);
-    mtci_entry_fill(entry, request);
-    if (is_large)
-        pthread_mutex_lock(&shard->mutex);
-}
-
-static bool store_locked(mtci_memory *memory, mtci_shard *shard,
-                         const mtc_request *request)
-{
-    size_t size = mtci_entry_size(request);
-    uint32_t ref = take_locked(memory, shard, size);
-    if (!ref)
-        return false;
-    fill_locked(memory, shard, ref, request);
     while (!mtci_shard_put_locked(shard, ref, request->hash,
                                   capacity_locked(memory, shard))) {
         pthread_mutex_unlock(&shard->mutex);
-        bool has_room = make_room(memory, size);
+        bool has_room = make_room(memory, MTCI_PAGE_BYTES);
         pthread_mutex_lock(&shard->mutex);
-        if (!has_room) {
-            mtci_heap_give(memory->pool->heap, &shard->magazine, ref);
+        if (!has_room)
             return false;
-        }
     }
     return true;
+}
+
+/* A filled object for the entry of a request; 0: it cannot be stored. */
+static uint32_t entry_new(mtci_memory *memory, const mtci_shard *shard,
+                          const mtc_request *request)
+{
+    size_t size = mtci_entry_size(request);
+    if (size > mtci_heap_object_max(memory->pool->heap) ||
+        request->weight > shard->limits.weight_max)
+        return 0;
+    uint32_t ref = take(memory, size);
+    if (ref)
+        mtci_entry_fill(mtci_pool_entry(memory->pool, ref), request);
+    return ref;
 }
 
 mtc_status mtci_memory_store(mtci_memory *memory, const mtc_request *request)
 {
     mtci_shard *shard = mtci_memory_shard(memory, request->hash);
-    uint64_t size_max = mtci_heap_object_max(memory->pool->heap);
-    bool is_stored = mtci_entry_size(request) <= size_max &&
-                     request->weight <= shard->limits.weight_max;
+    mtci_bucket *bucket = mtci_table_bucket_of(&shard->table, request->hash);
+    mtci_table_expect_in(&shard->table, bucket, request->hash);
+    uint32_t ref = entry_new(memory, shard, request);
+    uint32_t guess = mtci_bucket_guess(bucket, request->hash);
+    if (guess)
+        mtci_shard_expect_swap(shard, guess);
     pthread_mutex_lock(&shard->mutex);
-    if (is_stored)
-        is_stored = store_locked(memory, shard, request);
+    bool is_stored = ref && put_locked(memory, shard, ref, request);
     if (!is_stored)
         mtci_shard_remove_locked(shard, request->key, request->hash);
-    mtci_shard_tidy_locked(shard);
     pthread_mutex_unlock(&shard->mutex);
+    if (ref && !is_stored)
+        mtci_heap_give(memory->pool->heap, ref);
+    mtci_limbo_tidy(mtci_limbo_here(&memory->limbos));
     return is_stored ? MTC_OK : MTC_PARTIAL;
 }
 
@@ -167,6 +165,6 @@ void mtci_memory_remove(mtci_memory *memory, const mtc_request *request)
     mtci_shard *shard = mtci_memory_shard(memory, request->hash);
     pthread_mutex_lock(&shard->mutex);
     mtci_shard_remove_locked(shard, request->key, request->hash);
-    mtci_shard_tidy_locked(shard);
     pthread_mutex_unlock(&shard->mutex);
+    mtci_limbo_tidy(mtci_limbo_here(&memory->limbos));
 }

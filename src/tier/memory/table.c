@@ -4,12 +4,17 @@
  */
 #include "tier/memory/table.h"
 
-#define PAGE_BYTES  (MTCI_PAGE_BUCKETS * sizeof(mtci_bucket))
-#define PAGES_FIRST (PAGE_BYTES / sizeof(mtci_bucket *))
+#define PAGE_BYTES (MTCI_PAGE_BUCKETS * sizeof(mtci_bucket))
 
-/* Entries to a bucket on the average, times two, before one more is split:
- * fewer waste memory, more go to overflow buckets. */
-#define FILL_TWICE 16u
+/* Entries to a bucket on the average, before one more is split: fewer waste
+ * memory, more go to overflow buckets. And below which two are joined. */
+#define FILL_MAX 8u
+#define FILL_MIN 3u
+
+/* Buckets take one byte in eight of what their entries do, or less; four
+ * times as much address space is for a budget that is raised. */
+#define STRETCH_PART 8u
+#define STRETCH_MORE 4u
 
 _Static_assert(sizeof(mtci_bucket) == 64, "a bucket is a cache line");
 
@@ -18,22 +23,30 @@ static uint32_t count_of(const mtci_table *table)
     return (uint32_t)atomic_load_explicit(&table->shape, memory_order_relaxed);
 }
 
-bool mtci_table_init(mtci_table *table, mtci_heap *heap)
+bool mtci_table_init(mtci_table *table, mtci_heap *heap, uint64_t bytes)
 {
     *table = (mtci_table){.base = heap->arena.base,
                           .shift = heap->arena.shift,
                           .heap = heap};
-    mtci_bucket **pages = mtci_heap_room_new(heap, PAGE_BYTES);
-    mtci_bucket *page = mtci_heap_room_new(heap, PAGE_BYTES);
-    if (!pages || !page)
+    size_t pages = (size_t)(bytes * STRETCH_MORE / STRETCH_PART / PAGE_BYTES);
+    size_t size = (pages + 1) * PAGE_BYTES;
+    if (!mtci_stretch_init(&table->buckets_in, size) ||
+        !mtci_stretch_init(&table->overflow_in, size) ||
+        !mtci_stretch_grow(&table->buckets_in, heap))
         return false;
-    pages[0] = page;
-    table->page_count = 1;
-    table->page_room = PAGES_FIRST;
-    atomic_init(&table->pages, pages);
+    table->buckets = (mtci_bucket *)(void *)table->buckets_in.base;
+    table->overflow = (mtci_bucket *)(void *)table->overflow_in.base;
+    table->overflow_count = 1;
     atomic_init(&table->shape, MTCI_PAGE_BUCKETS);
     atomic_init(&table->mask, MTCI_PAGE_BUCKETS - 1);
     return true;
+}
+
+void mtci_table_fini(mtci_table *table)
+{
+    mtci_stretch_fini(&table->buckets_in, table->heap);
+    mtci_stretch_fini(&table->overflow_in, table->heap);
+    *table = (mtci_table){0};
 }
 
 /* -- one bucket --------------------------------------------------------- */
@@ -78,7 +91,7 @@ static void set_next(mtci_bucket *bucket, uint32_t next)
     atomic_store_explicit(&bucket->words[1], word, memory_order_release);
 }
 
-static uint32_t next_ref(const mtci_bucket *bucket)
+static uint32_t next_number(const mtci_bucket *bucket)
 {
     return (uint32_t)(atomic_load_explicit(&bucket->words[1],
                                            memory_order_relaxed) >>
@@ -90,7 +103,7 @@ static mtci_place step(const mtci_table *table, mtci_place place)
 {
     if (++place.index < MTCI_BUCKET_ENTRIES)
         return place;
-    return (mtci_place){mtci_bucket_next(table->heap, place.bucket), 0};
+    return (mtci_place){mtci_bucket_next(table, place.bucket), 0};
 }
 
 static mtci_place first_place(const mtci_table *table, uint32_t hash)
@@ -101,22 +114,36 @@ static mtci_place first_place(const mtci_table *table, uint32_t hash)
 
 /* -- overflow buckets --------------------------------------------------- */
 
-/* An empty bucket; NULL: no room. */
-static mtci_bucket *overflow_new(mtci_table *table, uint32_t *ref)
+/* The number of an empty bucket; 0: no room. */
+static uint32_t overflow_new(mtci_table *table)
 {
-    *ref = table->spare;
-    if (*ref) {
-        mtci_bucket *bucket = mtci_heap_at(table->heap, *ref);
-        table->spare = next_ref(bucket);
-        set_next(bucket, 0);
-        return bucket;
+    uint32_t number = table->spare;
+    if (number) {
+        table->spare = next_number(&table->overflow[number]);
+        set_next(&table->overflow[number], 0);
+    } else {
+        size_t end = ((size_t)table->overflow_count + 1) * sizeof(mtci_bucket);
+        if (end > table->overflow_in.committed &&
+            !mtci_stretch_grow(&table->overflow_in, table->heap))
+            return 0;
+        number = table->overflow_count++;
     }
-    *ref = mtci_heap_take(table->heap, NULL, sizeof(mtci_bucket));
-    if (!*ref)
-        return NULL;
-    mtci_bucket *bucket = mtci_heap_at(table->heap, *ref);
-    memset(bucket, 0, sizeof(*bucket));
-    return bucket;
+    table->chained_count++;
+    return number;
+}
+
+/* The bucket is in no chain any more. With the last one goes the memory. */
+static void overflow_free(mtci_table *table, uint32_t number)
+{
+    set_next(&table->overflow[number], table->spare);
+    table->spare = number;
+    if (--table->chained_count > 0)
+        return;
+    mtci_stretch_cut(&table->overflow_in, table->heap, 0);
+    if (table->overflow_in.committed > 0)
+        return;
+    table->spare = 0;
+    table->overflow_count = 1;
 }
 
 static bool is_empty(const mtci_bucket *bucket)
@@ -131,18 +158,17 @@ static bool is_empty(const mtci_bucket *bucket)
 /* Takes the empty overflow buckets out of a chain. */
 static void trim(mtci_table *table, mtci_bucket *bucket)
 {
-    uint32_t ref = next_ref(bucket);
-    while (ref) {
-        mtci_bucket *next = mtci_heap_at(table->heap, ref);
-        uint32_t after = next_ref(next);
+    uint32_t number = next_number(bucket);
+    while (number) {
+        mtci_bucket *next = &table->overflow[number];
+        uint32_t after = next_number(next);
         if (is_empty(next)) {
             set_next(bucket, after);
-            set_next(next, table->spare);
-            table->spare = ref;
+            overflow_free(table, number);
         } else {
             bucket = next;
         }
-        ref = after;
+        number = after;
     }
 }
 
@@ -156,48 +182,24 @@ static bool place_new(mtci_table *table, mtci_bucket *bucket, mtci_place *place)
             return true;
         last = place->bucket;
     }
-    uint32_t ref;
-    *place = (mtci_place){overflow_new(table, &ref), 0};
-    if (!place->bucket)
+    uint32_t number = overflow_new(table);
+    if (!number)
         return false;
-    set_next(last, ref);
+    *place = (mtci_place){&table->overflow[number], 0};
+    set_next(last, number);
     return true;
 }
 
 /* -- growing ------------------------------------------------------------ */
 
-/* Room for one more page in the list of pages. The old list stays: readers
- * may look at it. */
-static bool grow_pages(mtci_table *table)
-{
-    if (table->page_count < table->page_room)
-        return true;
-    size_t size = table->page_room * sizeof(mtci_bucket *);
-    mtci_bucket **pages = mtci_heap_room_new(table->heap, 2 * size);
-    if (!pages)
-        return false;
-    memcpy(pages, atomic_load_explicit(&table->pages, memory_order_relaxed),
-           size);
-    table->page_room *= 2;
-    atomic_store_explicit(&table->pages, pages, memory_order_release);
-    return true;
-}
-
 /* The bucket that comes next, empty; NULL: no room. */
 static mtci_bucket *bucket_new(mtci_table *table)
 {
-    uint32_t at = count_of(table);
-    if (at / MTCI_PAGE_BUCKETS < table->page_count)
-        return mtci_table_bucket(table, at);
-    if (!grow_pages(table))
+    size_t end = ((size_t)count_of(table) + 1) * sizeof(mtci_bucket);
+    if (end > table->buckets_in.committed &&
+        !mtci_stretch_grow(&table->buckets_in, table->heap))
         return NULL;
-    mtci_bucket *page = mtci_heap_room_new(table->heap, PAGE_BYTES);
-    if (!page)
-        return NULL;
-    mtci_bucket **pages =
-        atomic_load_explicit(&table->pages, memory_order_relaxed);
-    pages[table->page_count++] = page;
-    return page;
+    return mtci_table_bucket(table, count_of(table));
 }
 
 static bool goes_to(const mtci_table *table, const mtci_place *place,
@@ -234,6 +236,7 @@ static bool copy_half(mtci_table *table, mtci_bucket *from, mtci_bucket *to)
     return true;
 }
 
+/* Takes out of a chain what belongs into bucket at. */
 static void clear_half(mtci_table *table, mtci_bucket *from, uint32_t at)
 {
     mtci_place place = {from, 0};
@@ -248,7 +251,7 @@ static void clear_half(mtci_table *table, mtci_bucket *from, uint32_t at)
 static void close_gaps(mtci_table *table, mtci_bucket *bucket)
 {
     mtci_place gap = {bucket, 0};
-    mtci_place place = {mtci_bucket_next(table->heap, bucket), 0};
+    mtci_place place = {mtci_bucket_next(table, bucket), 0};
     for (; place.bucket; place = step(table, place)) {
         if (ref_at(&place) == 0)
             continue;
@@ -281,6 +284,58 @@ static void split(mtci_table *table)
     close_gaps(table, from);
 }
 
+/* -- shrinking ---------------------------------------------------------- */
+
+/* Copies all of a chain to another one. False: no room; what was copied stays
+ * where no reader looks for it. */
+static bool copy_all(mtci_table *table, mtci_bucket *from, mtci_bucket *to)
+{
+    mtci_place place = {from, 0};
+    mtci_place target = {to, 0};
+    for (; place.bucket; place = step(table, place)) {
+        if (ref_at(&place) == 0)
+            continue;
+        if (!place_new(table, to, &target))
+            return false;
+        fill(&target, tag_at(&place), ref_at(&place));
+    }
+    return true;
+}
+
+/* Memory behind the last bucket goes, but for a page that may soon be wanted
+ * again. */
+static void cut_pages(mtci_table *table)
+{
+    size_t used = (size_t)count_of(table) * sizeof(mtci_bucket);
+    size_t committed = table->buckets_in.committed;
+    if (committed - used >= 2 * PAGE_BYTES)
+        mtci_stretch_cut(&table->buckets_in, table->heap,
+                         committed - PAGE_BYTES);
+}
+
+/* Joins the last bucket with the one that it was split from. Without room
+ * nothing changes. */
+static void join(mtci_table *table)
+{
+    uint32_t at = count_of(table) - 1;
+    uint32_t mask = UINT32_MAX >> __builtin_clz(at);
+    mtci_bucket *from = mtci_table_bucket(table, at);
+    mtci_bucket *to = mtci_table_bucket(table, at & (mask >> 1));
+    if (!copy_all(table, from, to)) {
+        clear_half(table, to, at);
+        trim(table, to);
+        return;
+    }
+    /* One bucket less, one move more: whoever looked into the old bucket
+     * looks again. */
+    atomic_fetch_add_explicit(&table->shape, (UINT64_C(1) << 32) - 1,
+                              memory_order_release);
+    atomic_store_explicit(&table->mask, UINT32_MAX >> __builtin_clz(at - 1),
+                          memory_order_relaxed);
+    empty_out(table, from);
+    cut_pages(table);
+}
+
 /* -- the calls ---------------------------------------------------------- */
 
 bool mtci_table_find(const mtci_table *table, mtc_slice key, uint64_t hash,
@@ -288,7 +343,7 @@ bool mtci_table_find(const mtci_table *table, mtc_slice key, uint64_t hash,
 {
     *place = first_place(table, (uint32_t)hash);
     mtci_bucket *bucket = place->bucket;
-    for (; bucket; bucket = mtci_bucket_next(table->heap, bucket)) {
+    for (; bucket; bucket = mtci_bucket_next(table, bucket)) {
         uint32_t match = mtci_bucket_match(bucket, mtci_tag_of(hash));
         for (; match; match &= match - 1) {
             *place = (mtci_place){bucket, (unsigned)__builtin_ctz(match)};
@@ -310,6 +365,13 @@ void mtci_table_drop(mtci_table *table, uint32_t ref)
         return;
     clear(&place);
     table->entry_count--;
+    mtci_place first = first_place(table, entry->node.hash);
+    if (place.bucket != first.bucket)
+        trim(table, first.bucket);
+    uint32_t count = count_of(table);
+    if (count > MTCI_PAGE_BUCKETS &&
+        table->entry_count < (size_t)FILL_MIN * count)
+        join(table);
 }
 
 bool mtci_table_add(mtci_table *table, uint64_t hash, uint32_t ref)
@@ -319,7 +381,7 @@ bool mtci_table_add(mtci_table *table, uint64_t hash, uint32_t ref)
         return false;
     fill(&place, mtci_tag_of(hash), ref);
     table->entry_count++;
-    if (table->entry_count * 2 > (size_t)FILL_TWICE * count_of(table))
+    if (table->entry_count > (size_t)FILL_MAX * count_of(table))
         split(table);
     return true;
 }
@@ -350,7 +412,7 @@ mtci_entry *mtci_table_pin(const mtci_table *table, mtc_slice key,
     for (;;) {
         uint32_t at = mtci_bucket_of((uint32_t)hash, (uint32_t)shape);
         mtci_bucket *bucket = mtci_table_bucket(table, at);
-        for (; bucket; bucket = mtci_bucket_next(heap, bucket)) {
+        for (; bucket; bucket = mtci_bucket_next(table, bucket)) {
             uint32_t match = mtci_bucket_match(bucket, mtci_tag_of(hash));
             for (; match; match &= match - 1) {
                 unsigned i = (unsigned)__builtin_ctz(match);

@@ -3,11 +3,12 @@
  * lock.
  *
  * Linear hashing over buckets of one cache line: twelve entries, each a tag of
- * 8 bits of the hash and a ref. The table grows by splitting one bucket at a
- * time, so that no store pays for more than one. A bucket that is full goes
- * on in an overflow bucket. Memory that readers may look at never becomes
- * anything else: pages of buckets stay, overflow buckets are only used again
- * as such.
+ * 8 bits of the hash and a ref. The buckets lie in a stretch of address space
+ * of which only the beginning has memory. The table grows by splitting one
+ * bucket at a time and shrinks by joining two, so that no store pays for more
+ * than one. A bucket that is full goes on in an overflow bucket. Memory that
+ * readers may look at never becomes anything else: the stretch stays, and
+ * overflow buckets are only used again as such.
  *
  * Readers check the one thing that can make them miss a key that is there,
  * an entry that moved: shape, count of buckets and of moves in one word,
@@ -27,23 +28,26 @@
 #define MTCI_PAGE_BUCKETS   64u /* 4 KiB */
 
 typedef struct mtci_bucket {
-    /* Twelve tags, then the ref of the overflow bucket, or 0. */
+    /* Twelve tags, then the number of the overflow bucket, or 0. */
     _Atomic uint64_t words[2];
     _Atomic uint32_t refs[MTCI_BUCKET_ENTRIES]; /* 0: nothing */
 } mtci_bucket;
 
 typedef struct mtci_table {
     _Atomic uint64_t shape; /* buckets, and above them 32 bits of moves */
-    _Atomic(mtci_bucket **) pages;
+    mtci_bucket *buckets;
     _Atomic uint32_t mask; /* of a hash; may be behind shape */
-    unsigned char *base;   /* of the heap, and its shift */
     unsigned shift;
+    unsigned char *base; /* of the heap, and before it its shift */
+    mtci_bucket *overflow;
     mtci_heap *heap;
     /* Written by those who hold the mutex alone; not beside the above. */
-    _Alignas(64) size_t page_count;
-    size_t page_room;
+    _Alignas(64) mtci_stretch buckets_in;
+    mtci_stretch overflow_in;
     size_t entry_count;
-    uint32_t spare; /* overflow buckets that are in no chain */
+    uint32_t overflow_count; /* that were ever used */
+    uint32_t chained_count;  /* that are in a chain now */
+    uint32_t spare;          /* the first of those that are in none */
 } mtci_table;
 
 /* Where an entry is, or could be put. */
@@ -52,9 +56,11 @@ typedef struct mtci_place {
     unsigned index;
 } mtci_place;
 
-/* A table with its first page; false: no room. The memory is the heap's and
- * ends with it. */
-bool mtci_table_init(mtci_table *table, mtci_heap *heap);
+/* A table with its first page, for as many entries as could be in so many
+ * bytes; false: no room. fini is due in either case, and takes a zeroed one,
+ * too. */
+bool mtci_table_init(mtci_table *table, mtci_heap *heap, uint64_t bytes);
+void mtci_table_fini(mtci_table *table);
 
 /* The place of a key's entry; false: it has none. */
 bool mtci_table_find(const mtci_table *table, mtc_slice key, uint64_t hash,
@@ -96,9 +102,7 @@ static inline uint32_t mtci_bucket_of(uint32_t hash, uint32_t count)
 static inline mtci_bucket *mtci_table_bucket(const mtci_table *table,
                                              uint32_t at)
 {
-    mtci_bucket **pages =
-        atomic_load_explicit(&table->pages, memory_order_acquire);
-    return &pages[at / MTCI_PAGE_BUCKETS][at % MTCI_PAGE_BUCKETS];
+    return &table->buckets[at];
 }
 
 /* Which entries of a bucket have the tag: bit i for entry i. */
@@ -111,13 +115,13 @@ static inline uint32_t mtci_bucket_match(mtci_bucket *bucket, uint64_t tag)
     return mtci_bytes_match(first, second, (uint8_t)tag) & 0xfff;
 }
 
-static inline mtci_bucket *mtci_bucket_next(const mtci_heap *heap,
+static inline mtci_bucket *mtci_bucket_next(const mtci_table *table,
                                             mtci_bucket *bucket)
 {
     uint64_t word =
         atomic_load_explicit(&bucket->words[1], memory_order_acquire);
-    uint32_t ref = (uint32_t)(word >> 32);
-    return ref ? (mtci_bucket *)mtci_heap_at(heap, ref) : NULL;
+    uint32_t number = (uint32_t)(word >> 32);
+    return number ? &table->overflow[number] : NULL;
 }
 
 /* The bucket of a hash, or one that was its bucket a moment ago. */
@@ -132,8 +136,8 @@ static inline mtci_bucket *mtci_table_bucket_of(const mtci_table *table,
     return mtci_table_bucket(table, at);
 }
 
-/* What most look-ups find: a plain entry, the first of its bucket with the
- * tag. NULL decides nothing, and leaves the slot as it may be. */
+/* What most look-ups find: a plain entry of a short key, the first of its
+ * bucket with the tag. NULL decides nothing, and leaves the slot as it may be. */
 static inline mtci_entry *mtci_table_pin_first(const mtci_table *table,
                                                mtc_slice key, uint64_t hash,
                                                mtci_pins *pins, unsigned slot)
@@ -150,22 +154,27 @@ static inline mtci_entry *mtci_table_pin_first(const mtci_table *table,
     if (__builtin_expect(
             !ref || atomic_load_explicit(at, memory_order_seq_cst) != ref, 0))
         return NULL;
-    bool is_same = entry->node.own == key.size &&
-                   mtci_same_bytes(entry->bytes, key.data, key.size);
-    return is_same ? entry : NULL;
+    bool is_same = entry->node.own == key.size && mtci_is_short(key.size) &&
+                   mtci_same_short(entry->bytes, key.data, key.size);
+    return __builtin_expect(is_same, 1) ? entry : NULL;
 }
 
-/* Asks the processor for what a look-up will need: first the bucket, then,
- * once that is there, the entries that may be the key's. */
-static inline void mtci_table_expect(const mtci_table *table, uint64_t hash)
+/* The first entry with the key's tag, perhaps of another key, perhaps gone by
+ * now; 0: none. */
+static inline uint32_t mtci_bucket_guess(mtci_bucket *bucket, uint64_t hash)
 {
-    __builtin_prefetch(mtci_table_bucket_of(table, hash));
+    uint32_t match = mtci_bucket_match(bucket, mtci_tag_of(hash));
+    if (!match)
+        return 0;
+    return atomic_load_explicit(&bucket->refs[(unsigned)__builtin_ctz(match)],
+                                memory_order_relaxed);
 }
 
-static inline void mtci_table_expect_entry(const mtci_table *table,
-                                           uint64_t hash)
+/* Asks the processor for the entries that may be the key's; the bucket is
+ * there. */
+static inline void mtci_table_expect_in(const mtci_table *table,
+                                        mtci_bucket *bucket, uint64_t hash)
 {
-    mtci_bucket *bucket = mtci_table_bucket_of(table, hash);
     uint32_t match = mtci_bucket_match(bucket, mtci_tag_of(hash));
     for (; match; match &= match - 1) {
         uint32_t ref =

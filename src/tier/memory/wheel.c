@@ -38,77 +38,85 @@ static int64_t tick_now(const mtci_wheel *wheel)
 
 /* -- lists -------------------------------------------------------------- */
 
-static void push(mtci_wheel *wheel, uint32_t *list, uint32_t ref)
-{
-    *link_of(wheel, ref) = (mtci_wheel_link){*list, 0};
-    if (*list)
-        link_of(wheel, *list)->prev = ref;
-    *list = ref;
-}
-
-static uint32_t pop(mtci_wheel *wheel, uint32_t *list)
-{
-    uint32_t ref = *list;
-    *list = link_of(wheel, ref)->next;
-    if (*list)
-        link_of(wheel, *list)->prev = 0;
-    *link_of(wheel, ref) = (mtci_wheel_link){0};
-    return ref;
-}
-
 static unsigned slot_of(int64_t tick, unsigned level)
 {
     return (unsigned)(tick >> (level * SLOT_BITS)) & SLOT_MASK;
 }
 
-/* Puts an entry where it belongs as of now. */
-static void place(mtci_wheel *wheel, uint32_t ref)
+static uint32_t slot_list(unsigned level, unsigned slot)
+{
+    return 1 + level * MTCI_WHEEL_SLOTS + slot;
+}
+
+static void set_used(mtci_wheel *wheel, uint32_t list, bool is_used)
+{
+    if (list >= MTCI_WHEEL_MOVING)
+        return;
+    uint64_t bit = UINT64_C(1) << (list - 1) % MTCI_WHEEL_SLOTS;
+    uint64_t *used = &wheel->used[(list - 1) / MTCI_WHEEL_SLOTS];
+    *used = is_used ? *used | bit : *used & ~bit;
+}
+
+static void push(mtci_wheel *wheel, uint32_t list, uint32_t ref)
+{
+    uint32_t next = wheel->lists[list];
+    *link_of(wheel, ref) = (mtci_wheel_link){next, list};
+    if (next)
+        link_of(wheel, next)->prev = ref;
+    else
+        set_used(wheel, list, true);
+    wheel->lists[list] = ref;
+}
+
+/* Makes next what follows prev, which may be a list. */
+static void join(mtci_wheel *wheel, uint32_t prev, uint32_t next)
+{
+    if (prev < MTCI_WHEEL_REF_MIN) {
+        wheel->lists[prev] = next;
+        if (!next)
+            set_used(wheel, prev, false);
+    } else {
+        link_of(wheel, prev)->next = next;
+    }
+    if (next)
+        link_of(wheel, next)->prev = prev;
+}
+
+static void take_out(mtci_wheel *wheel, uint32_t ref)
+{
+    mtci_wheel_link *link = link_of(wheel, ref);
+    join(wheel, link->prev, link->next);
+    *link = (mtci_wheel_link){0};
+}
+
+/* Where an entry belongs as of now. */
+static uint32_t list_for(const mtci_wheel *wheel, uint32_t ref)
 {
     int64_t tick = tick_of(wheel, ref);
     int64_t ahead = tick - tick_now(wheel);
     unsigned level = 0;
-    if (ahead < 0) {
-        push(wheel, &wheel->over, ref);
-        return;
-    }
+    if (ahead < 0)
+        return MTCI_WHEEL_OVER;
     while (level < MTCI_WHEEL_LEVELS && ahead >> ((level + 1) * SLOT_BITS) > 0)
         level++;
-    if (level == MTCI_WHEEL_LEVELS) {
-        push(wheel, &wheel->far, ref);
-        return;
-    }
-    unsigned slot = slot_of(tick, level);
-    push(wheel, &wheel->slots[level][slot], ref);
-    wheel->used[level] |= UINT64_C(1) << slot;
-}
-
-/* The list that begins with this entry; NULL: none does. */
-static uint32_t *list_with_first(mtci_wheel *wheel, uint32_t ref)
-{
-    int64_t tick = tick_of(wheel, ref);
-    for (unsigned level = 0; level < MTCI_WHEEL_LEVELS; level++) {
-        uint32_t *slot = &wheel->slots[level][slot_of(tick, level)];
-        if (*slot == ref)
-            return slot;
-        if (wheel->moving[level] == ref)
-            return &wheel->moving[level];
-    }
-    if (wheel->over == ref)
-        return &wheel->over;
-    return wheel->far == ref ? &wheel->far : NULL;
-}
-
-/* A slot that has become empty is no longer marked. */
-static void unmark(mtci_wheel *wheel, const uint32_t *list)
-{
-    size_t at = (size_t)(list - &wheel->slots[0][0]);
-    if (*list || at >= MTCI_WHEEL_LEVELS * MTCI_WHEEL_SLOTS)
-        return;
-    wheel->used[at / MTCI_WHEEL_SLOTS] &=
-        ~(UINT64_C(1) << at % MTCI_WHEEL_SLOTS);
+    if (level == MTCI_WHEEL_LEVELS)
+        return MTCI_WHEEL_FAR;
+    return slot_list(level, slot_of(tick, level));
 }
 
 /* -- time --------------------------------------------------------------- */
+
+/* Moves a whole list to one that is empty. */
+static void move_list(mtci_wheel *wheel, uint32_t from, uint32_t to)
+{
+    uint32_t first = wheel->lists[from];
+    if (!first)
+        return;
+    wheel->lists[from] = 0;
+    set_used(wheel, from, false);
+    wheel->lists[to] = first;
+    link_of(wheel, first)->prev = to;
+}
 
 /* Time has reached tick: what waits for it in upper levels is to move. */
 static void reach(mtci_wheel *wheel, int64_t tick)
@@ -118,27 +126,27 @@ static void reach(mtci_wheel *wheel, int64_t tick)
         unsigned bits = level * SLOT_BITS;
         if (tick & ((INT64_C(1) << bits) - 1))
             return;
-        unsigned slot = slot_of(tick, level);
-        wheel->moving[level] = wheel->slots[level][slot];
-        wheel->slots[level][slot] = 0;
-        wheel->used[level] &= ~(UINT64_C(1) << slot);
+        move_list(wheel, slot_list(level, slot_of(tick, level)),
+                  MTCI_WHEEL_MOVING + level);
     }
-    if (slot_of(tick, MTCI_WHEEL_LEVELS - 1) == 0) {
-        wheel->moving[0] = wheel->far;
-        wheel->far = 0;
-    }
+    if (slot_of(tick, MTCI_WHEEL_LEVELS - 1) == 0)
+        move_list(wheel, MTCI_WHEEL_FAR, MTCI_WHEEL_MOVING);
 }
 
-/* Moves one entry that time has reached; false: there is none. */
-static bool move_one(mtci_wheel *wheel)
+/* The first entry that time has reached on an upper level; 0: none. */
+static uint32_t first_moving(const mtci_wheel *wheel)
 {
     for (unsigned level = MTCI_WHEEL_LEVELS; level-- > 0;) {
-        if (wheel->moving[level]) {
-            place(wheel, pop(wheel, &wheel->moving[level]));
-            return true;
-        }
+        if (wheel->lists[MTCI_WHEEL_MOVING + level])
+            return wheel->lists[MTCI_WHEEL_MOVING + level];
     }
-    return false;
+    return 0;
+}
+
+static void move(mtci_wheel *wheel, uint32_t ref)
+{
+    take_out(wheel, ref);
+    push(wheel, list_for(wheel, ref), ref);
 }
 
 /* The next tick at which a level has something to do. */
@@ -167,7 +175,7 @@ static void skip(mtci_wheel *wheel, int64_t target)
             next = tick;
     }
     int64_t turn = ((tick_now(wheel) >> bits) + 1) << bits;
-    if (wheel->far && turn < next)
+    if (wheel->lists[MTCI_WHEEL_FAR] && turn < next)
         next = turn;
     reach(wheel, next);
 }
@@ -193,27 +201,35 @@ void mtci_wheel_add(mtci_wheel *wheel, uint32_t ref)
 {
     if (end_of(wheel, ref) == MTCI_END_NEVER)
         return;
-    place(wheel, ref);
+    push(wheel, list_for(wheel, ref), ref);
     count(wheel, 1);
 }
 
 void mtci_wheel_drop(mtci_wheel *wheel, uint32_t ref)
 {
-    mtci_wheel_link *link = link_of(wheel, ref);
-    uint32_t *list = NULL;
-    if (!link->prev) {
-        list = list_with_first(wheel, ref);
-        if (!list)
-            return;
-        *list = link->next;
-        unmark(wheel, list);
-    } else {
-        link_of(wheel, link->prev)->next = link->next;
-    }
-    if (link->next)
-        link_of(wheel, link->next)->prev = link->prev;
-    *link = (mtci_wheel_link){0};
+    if (!link_of(wheel, ref)->prev)
+        return;
+    take_out(wheel, ref);
     count(wheel, (size_t)-1);
+}
+
+void mtci_wheel_swap(mtci_wheel *wheel, uint32_t old, uint32_t ref)
+{
+    mtci_wheel_link *link = link_of(wheel, old);
+    if (!link->prev || end_of(wheel, ref) < end_of(wheel, old) ||
+        end_of(wheel, ref) == MTCI_END_NEVER) {
+        mtci_wheel_drop(wheel, old);
+        mtci_wheel_add(wheel, ref);
+        return;
+    }
+    *link_of(wheel, ref) = *link;
+    if (link->next)
+        link_of(wheel, link->next)->prev = ref;
+    if (link->prev < MTCI_WHEEL_REF_MIN)
+        wheel->lists[link->prev] = ref;
+    else
+        link_of(wheel, link->prev)->next = ref;
+    *link = (mtci_wheel_link){0};
 }
 
 uint32_t mtci_wheel_next(mtci_wheel *wheel, int64_t now_ms, size_t *work)
@@ -221,22 +237,23 @@ uint32_t mtci_wheel_next(mtci_wheel *wheel, int64_t now_ms, size_t *work)
     int64_t target = now_ms >> TICK_BITS;
     while (*work > 0) {
         --*work;
-        uint32_t *slot = &wheel->slots[0][slot_of(tick_now(wheel), 0)];
         bool is_past = tick_now(wheel) < target;
-        uint32_t *list = wheel->over ? &wheel->over : NULL;
-        if (!list && move_one(wheel))
-            continue;
-        if (!list && is_past && *slot)
-            list = slot;
-        if (list) {
-            uint32_t ref = pop(wheel, list);
-            unmark(wheel, list);
-            count(wheel, (size_t)-1);
+        uint32_t ref = wheel->lists[MTCI_WHEEL_OVER];
+        uint32_t moving = ref ? 0 : first_moving(wheel);
+        if (!ref && !moving && is_past)
+            ref = wheel->lists[slot_list(0, slot_of(tick_now(wheel), 0))];
+        if (ref && tick_of(wheel, ref) >= target)
+            moving = ref; /* replaced by one that ends later */
+        if (moving) {
+            move(wheel, moving);
+        } else if (ref) {
+            mtci_wheel_drop(wheel, ref);
             return ref;
-        }
-        if (!is_past)
+        } else if (!is_past) {
             return 0;
-        skip(wheel, target);
+        } else {
+            skip(wheel, target);
+        }
     }
     return 0;
 }

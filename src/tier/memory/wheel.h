@@ -6,7 +6,9 @@
  * reach two years ahead, what ends later waits in a list of its own. When
  * time reaches a slot of an upper level its entries move down, so each moves
  * at most four times. Adding and dropping are O(1); empty stretches of time
- * are skipped. One wheel a shard, guarded by its mutex.
+ * are skipped. An entry that is replaced leaves its place to the new one, even
+ * if that ends later: it is moved when its time seems to have come. One wheel
+ * a shard, guarded by its mutex.
  *
  * Source: Varghese & Lauck, "Hashed and Hierarchical Timing Wheels", SOSP
  * 1987.
@@ -27,10 +29,23 @@
 #define MTCI_END_MASK  ((UINT64_C(1) << 48) - 1)
 #define MTCI_END_NEVER MTCI_END_MASK
 
-/* Inside an entry; zeroed in one that was never added. */
+/* Lists, by number: the slots of all levels, for each level what is on its
+ * way down from it, what ended before it was added, and what ends beyond the
+ * last level. Number 0 is not used. */
+enum {
+    MTCI_WHEEL_MOVING = 1 + MTCI_WHEEL_LEVELS * MTCI_WHEEL_SLOTS,
+    MTCI_WHEEL_OVER = MTCI_WHEEL_MOVING + MTCI_WHEEL_LEVELS,
+    MTCI_WHEEL_FAR,
+    MTCI_WHEEL_LISTS
+};
+
+/* The least ref of an entry: below are the numbers of lists. */
+#define MTCI_WHEEL_REF_MIN 512u
+
+/* Inside an entry; zeroed in one that is in no list. */
 typedef struct mtci_wheel_link {
     uint32_t next;
-    uint32_t prev; /* 0 for the first of a list */
+    uint32_t prev; /* for the first of a list the list's number */
 } mtci_wheel_link;
 
 typedef struct mtci_wheel {
@@ -41,11 +56,11 @@ typedef struct mtci_wheel {
     _Atomic int64_t tick;             /* the first that is not over */
     _Atomic size_t count;             /* of linked entries */
     uint64_t used[MTCI_WHEEL_LEVELS]; /* a bit for each slot with entries */
-    uint32_t slots[MTCI_WHEEL_LEVELS][MTCI_WHEEL_SLOTS];
-    uint32_t moving[MTCI_WHEEL_LEVELS]; /* from here to lower levels */
-    uint32_t over;                      /* ended before they were added */
-    uint32_t far;                       /* end beyond the last level */
+    uint32_t lists[MTCI_WHEEL_LISTS];
 } mtci_wheel;
+
+_Static_assert((int)MTCI_WHEEL_LISTS <= (int)MTCI_WHEEL_REF_MIN,
+               "numbers of lists are no refs");
 
 /* Where entries are, and where in them link and end. */
 void mtci_wheel_init(mtci_wheel *wheel, unsigned char *base, unsigned shift,
@@ -54,8 +69,11 @@ void mtci_wheel_init(mtci_wheel *wheel, unsigned char *base, unsigned shift,
 /* Adds an entry, unless its life has no end. */
 void mtci_wheel_add(mtci_wheel *wheel, uint32_t ref);
 
-/* Takes an entry out if it is there. Its end is still what it was. */
+/* Takes an entry out if it is there. */
 void mtci_wheel_drop(mtci_wheel *wheel, uint32_t ref);
+
+/* Puts an entry in the place of another one, which may have been nowhere. */
+void mtci_wheel_swap(mtci_wheel *wheel, uint32_t old, uint32_t ref);
 
 /* Takes out an entry whose end is past by a tick; 0: there is none, or *work
  * steps are used up, and *work is 0. */

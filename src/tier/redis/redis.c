@@ -126,7 +126,7 @@ static mtc_status redis_attach(mtc_tier *base, const mtc_tier_host *host)
 {
     redis_tier *tier = (redis_tier *)base;
     mtci_redis_settings *settings = mtci_client_settings(tier->client);
-    settings->clock = (mtci_clock){host->now_ms, host->ctx, NULL};
+    settings->clock = (mtci_clock){host->now_ms, host->ctx, false};
     settings->log = host->log;
     settings->log_ctx = host->ctx;
     settings->bulk_size_max = host->value_size_max + MTCI_REDIS_FRAME_ROOM;

@@ -285,6 +285,7 @@ const mtci_policy_ops mtci_policy_duel = {
     .shard_open = mtci_queued_shard_open,
     .shard_close = mtci_queued_shard_close,
     .add = duel_add,
+    .expect = mtci_queued_expect,
     .drop = mtci_queued_drop,
     .swap = mtci_queued_swap,
     .evict = mtci_queued_evict,

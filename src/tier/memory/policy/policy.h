@@ -49,6 +49,9 @@ typedef struct mtci_policy_ops {
     void (*add)(mtci_policy *policy, uint32_t ref, uint64_t hash,
                 uint64_t capacity);
 
+    /* Optional: add is going to be called for that key, soon. */
+    void (*expect)(const mtci_policy *policy, uint64_t hash);
+
     /* A node left for another reason than room. */
     void (*drop)(mtci_policy *policy, uint32_t ref);
 

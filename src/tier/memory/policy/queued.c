@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#include "base/mutex.h"
+
 /* Entries of a shard whose sketch is there from the beginning. */
 #define SMALL 4096u
 
@@ -15,7 +17,7 @@ bool mtci_queued_init(mtci_queued *queued, const mtci_policy_env *env,
 {
     queued->env = *env;
     queued->policies = calloc(env->shard_count, sizeof(*queued->policies));
-    pthread_mutex_init(&queued->mutex, NULL);
+    mtci_mutex_init(&queued->mutex);
     atomic_init(&queued->base.sample_mask, UINT64_MAX);
     atomic_init(&queued->rule, (uint32_t)setup.rule);
     atomic_init(&queued->window, setup.window);
@@ -158,6 +160,11 @@ void mtci_queued_add(mtci_policy *policy, uint32_t ref, uint64_t hash,
     mtci_sketch_add(&policy->sketch, node->hash, 1);
     mtci_queues_add(&policy->queues, ref, mtci_queued_setup(policy->shared),
                     (size_t)capacity);
+}
+
+void mtci_queued_expect(const mtci_policy *policy, uint64_t hash)
+{
+    mtci_sketch_expect(&policy->sketch, (uint32_t)hash);
 }
 
 void mtci_queued_drop(mtci_policy *policy, uint32_t ref)

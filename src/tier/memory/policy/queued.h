@@ -58,6 +58,7 @@ mtci_policy *mtci_queued_shard_open(mtci_policy_shared *shared, size_t index);
 void mtci_queued_shard_close(mtci_policy *policy);
 void mtci_queued_add(mtci_policy *policy, uint32_t ref, uint64_t hash,
                      uint64_t capacity);
+void mtci_queued_expect(const mtci_policy *policy, uint64_t hash);
 void mtci_queued_drop(mtci_policy *policy, uint32_t ref);
 void mtci_queued_swap(mtci_policy *policy, uint32_t old, uint32_t ref);
 uint32_t mtci_queued_evict(mtci_policy *policy, uint64_t capacity);

@@ -133,6 +133,14 @@ static void add_once(mtci_sketch *sketch, const counter counters[ROWS])
     sketch->halved = 0;
 }
 
+void mtci_sketch_expect(const mtci_sketch *sketch, uint32_t hash)
+{
+    if (!sketch->words)
+        return;
+    for (unsigned row = 0; row < ROWS; row++)
+        __builtin_prefetch(counter_of(sketch, hash, row).word, 1);
+}
+
 void mtci_sketch_add(mtci_sketch *sketch, uint32_t hash, unsigned n)
 {
     counter counters[ROWS];

@@ -41,6 +41,9 @@ void mtci_sketch_init(mtci_sketch *sketch, void *room, size_t entries);
  * changes. */
 void mtci_sketch_widen(mtci_sketch *sketch, const mtci_sketch *narrow);
 
+/* A key will be counted: fetches its counters. */
+void mtci_sketch_expect(const mtci_sketch *sketch, uint32_t hash);
+
 /* Counts a key n times. */
 void mtci_sketch_add(mtci_sketch *sketch, uint32_t hash, unsigned n);
 

@@ -32,6 +32,7 @@ const mtci_policy_ops mtci_policy_tinylfu = {
     .shard_open = mtci_queued_shard_open,
     .shard_close = mtci_queued_shard_close,
     .add = mtci_queued_add,
+    .expect = mtci_queued_expect,
     .drop = mtci_queued_drop,
     .swap = mtci_queued_swap,
     .evict = mtci_queued_evict,
