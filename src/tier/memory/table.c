@@ -132,18 +132,12 @@ static uint32_t overflow_new(mtci_table *table)
     return number;
 }
 
-/* The bucket is in no chain any more. With the last one goes the memory. */
+/* The bucket is in no chain any more. */
 static void overflow_free(mtci_table *table, uint32_t number)
 {
     set_next(&table->overflow[number], table->spare);
     table->spare = number;
-    if (--table->chained_count > 0)
-        return;
-    mtci_stretch_cut(&table->overflow_in, table->heap, 0);
-    if (table->overflow_in.committed > 0)
-        return;
-    table->spare = 0;
-    table->overflow_count = 1;
+    table->chained_count--;
 }
 
 static bool is_empty(const mtci_bucket *bucket)
@@ -303,9 +297,16 @@ static bool copy_all(mtci_table *table, mtci_bucket *from, mtci_bucket *to)
 }
 
 /* Memory behind the last bucket goes, but for a page that may soon be wanted
- * again. */
+ * again; that of overflow buckets once none is in a chain. */
 static void cut_pages(mtci_table *table)
 {
+    if (table->chained_count == 0) {
+        mtci_stretch_cut(&table->overflow_in, table->heap, 0);
+        if (table->overflow_in.committed == 0) {
+            table->spare = 0;
+            table->overflow_count = 1;
+        }
+    }
     size_t used = (size_t)count_of(table) * sizeof(mtci_bucket);
     size_t committed = table->buckets_in.committed;
     if (committed - used >= 2 * PAGE_BYTES)
