@@ -38,8 +38,9 @@ docs:
 
 bench:
 	$(DEPS) build bench
-	$(call BUILD,release,,--target mtc_tool mtc_rivals)
+	$(call BUILD,release,,--target mtc_tool mtc_rivals mtc_hiredis)
 	@bench/measure.py --build build/release
+	@bench/measure_redis.py --build build/release
 	@bench/draw.py
 
 install:

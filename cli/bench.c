@@ -110,10 +110,15 @@ static tool_exit run(bench *bench, const args *args)
         if (opened != TOOL_DONE)
             return opened;
     }
-    if (!prepare(bench) || !work(bench)) {
+    tool_exit worked = TOOL_DONE;
+    if (bench->workload->is_below)
+        worked = bench_below(bench, args);
+    else if (!prepare(bench) || !work(bench)) {
         complain("bench: no memory or threads for it");
-        return TOOL_FAILED;
+        worked = TOOL_FAILED;
     }
+    if (worked != TOOL_DONE)
+        return worked;
     if (bench->is_json)
         bench_report_json(bench);
     else
@@ -149,7 +154,7 @@ static bool is_sensible(const bench_workload *workload, const args *args,
         complain("bench: %s takes no --batch", name);
         return false;
     }
-    if (args->tiers != NULL && workload->tiers == NULL) {
+    if (args->tiers != NULL && workload->tiers == NULL && !workload->is_below) {
         complain("bench: %s uses no cache and takes no --tiers", name);
         return false;
     }

@@ -7,7 +7,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "args.h"
 #include "mtc/cache.h"
+#include "output.h"
 #include "times.h"
 #include "zipf.h"
 
@@ -22,6 +24,9 @@
 #define BENCH_KEY_SIZE  13
 #define BENCH_KEY_ROOM  16
 #define BENCH_READ_KEYS 100000
+
+/* Of the workloads below memory. */
+#define BENCH_BELOW_KEYS 200000
 
 #define BENCH_VALUE_SIZE 100
 
@@ -75,12 +80,13 @@ typedef struct bench_crew {
 /* One workload: what is in the cache, and what is done with it. */
 typedef struct bench_workload {
     const char *name;
-    const char *tiers;    /* by default; NULL: it uses no cache */
+    const char *tiers;    /* by default; NULL: it opens no cache, or its own */
     uint32_t keys;        /* that there are */
     uint32_t drawn;       /* of them, by the threads; 0: each, in order */
     bool is_filled;       /* every key is set beforehand */
     bool is_warmed;       /* before it is measured */
     bool is_against_one;  /* measured beside one thread alone, too */
+    bool is_below;        /* of memory over another tier: bench_below.c */
     bench_block block;    /* NULL: the limit alone */
     bench_block in_batch; /* NULL: it takes no batch */
 } bench_workload;
@@ -170,6 +176,10 @@ int64_t bench_resident_bytes(void);
 
 /* Stores every key of the memory workload and measures what that took. */
 bool bench_memory(bench *bench);
+
+/* Measures a workload of memory over another tier, which has a cache of its
+ * own for each round. TOOL_DONE, or it complains. */
+tool_exit bench_below(bench *bench, const args *args);
 
 /* One turn of a side. False when its threads cannot be started. */
 bool bench_turn(bench_result *result, int round, int64_t turn_ns);

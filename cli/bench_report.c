@@ -84,10 +84,27 @@ static void write_one_thread(const bench *bench)
            times.max);
 }
 
+/* Lowest and highest rate of the rounds. */
+static void write_turns(const bench *bench)
+{
+    const double *rates = result_of(bench)->rates;
+    double min = rates[0], max = rates[0];
+    for (int i = 1; i < BENCH_ROUNDS; i++) {
+        min = rates[i] < min ? rates[i] : min;
+        max = rates[i] > max ? rates[i] : max;
+    }
+    printf("\n  by round: %s to %s operations/s\n",
+           figure_count((uint64_t)min).text, figure_count((uint64_t)max).text);
+}
+
 static void write_notes(const bench *bench)
 {
     bench_spread of_limit = beside(bench, BENCH_LIMIT);
     uint64_t limit = (uint64_t)bench_rate(&bench->results[BENCH_LIMIT]);
+    if (bench->workload->is_below) {
+        write_turns(bench);
+        return;
+    }
     if (is_against_limit(bench))
         printf("\n  limit: %s operations/s; of it %.3f to %.3f by round\n",
                figure_count(limit).text, of_limit.min, of_limit.max);
@@ -193,6 +210,8 @@ void bench_report_json(const bench *bench)
     json_int(&json, "warm_up_ops", (int64_t)bench->warm_up_ops);
     if (is_against_limit(bench))
         add_limit(&json, bench);
+    else if (bench->workload->is_below)
+        add_rounds(&json, "rounds", result);
     else
         add_memory(&json, bench);
     if (is_against_one(bench))

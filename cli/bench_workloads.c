@@ -218,25 +218,98 @@ static void block_mixed(bench_worker *worker)
     note_hand(worker, &hand);
 }
 
-/* The next key of those that fall to the worker. */
-static void step_store(bench_worker *worker)
+/* The index of the next key of those that fall to the worker. */
+static uint32_t next_of_all(bench_worker *worker)
 {
     const bench *bench = worker->bench;
     uint64_t index = worker->index + worker->position * bench->threads;
     worker->position++;
+    worker->is_done = index + bench->threads >= bench->workload->keys;
+    return (uint32_t)index;
+}
+
+static void store_next(bench_worker *worker, const mtc_strategy *strategy)
+{
+    const bench *bench = worker->bench;
+    mtc_slice key = bench_key(bench, next_of_all(worker));
     worker->counts.ops++;
     worker->counts.failed +=
-        !is_stored(bench->cache, bench_key(bench, (uint32_t)index));
-    worker->is_done = index + bench->threads >= bench->workload->keys;
+        mtc_cache_set(bench->cache, key, bench_value(), strategy) != MTC_OK;
+}
+
+static void step_store(bench_worker *worker)
+{
+    store_next(worker, &KEPT);
+}
+
+static void step_set_next(bench_worker *worker)
+{
+    store_next(worker, &MTC_SHORT_TERM);
+}
+
+static void take_next(bench_worker *worker, mtc_status status, mtc_value *value)
+{
+    bench_counts *counts = &worker->counts;
+    counts->ops++;
+    counts->gets++;
+    counts->failed += status < 0;
+    if (status != MTC_OK)
+        return;
+    counts->hits++;
+    counts->sum += *(const unsigned char *)value->data;
+    mtc_value_free(value);
+}
+
+static void step_get_next(bench_worker *worker)
+{
+    mtc_value value;
+    const bench *bench = worker->bench;
+    mtc_slice key = bench_key(bench, next_of_all(worker));
+    take_next(worker, mtc_cache_get(bench->cache, key, &value), &value);
+}
+
+static void step_get_next_batch(bench_worker *worker)
+{
+    const bench *bench = worker->bench;
+    mtc_item *items = worker->items;
+    size_t count = 0;
+    while (count < bench->batch && !worker->is_done)
+        items[count++].key = bench_key(bench, next_of_all(worker));
+    mtc_status status = mtc_cache_get_many(bench->cache, items, count);
+    for (size_t i = 0; i < count; i++)
+        take_next(worker, status < 0 ? status : items[i].status,
+                  &items[i].value);
+}
+
+/* A block of steps, the first of which is timed. */
+static inline void run_next(bench_worker *worker, times *times,
+                            void (*step)(bench_worker *worker))
+{
+    int64_t begun_ns = times_now_ns();
+    step(worker);
+    times_add(times, times_now_ns() - begun_ns);
+    for (int i = 1; i < BENCH_SAMPLE_EVERY && !worker->is_done; i++)
+        step(worker);
 }
 
 static void block_store(bench_worker *worker)
 {
-    int64_t begun_ns = times_now_ns();
-    step_store(worker);
-    times_add(&worker->counts.set_times, times_now_ns() - begun_ns);
-    for (int i = 1; i < BENCH_SAMPLE_EVERY && !worker->is_done; i++)
-        step_store(worker);
+    run_next(worker, &worker->counts.set_times, step_store);
+}
+
+static void block_set_all(bench_worker *worker)
+{
+    run_next(worker, &worker->counts.set_times, step_set_next);
+}
+
+static void block_get_all(bench_worker *worker)
+{
+    run_next(worker, &worker->counts.get_times, step_get_next);
+}
+
+static void block_get_all_batch(bench_worker *worker)
+{
+    run_next(worker, &worker->counts.get_times, step_get_next_batch);
 }
 
 static const bench_workload WORKLOADS[] = {
@@ -272,6 +345,16 @@ static const bench_workload WORKLOADS[] = {
      .tiers = ROOM("2000000"),
      .keys = 1000000,
      .block = block_store},
+    {.name = "l2-get",
+     .keys = BENCH_BELOW_KEYS,
+     .is_filled = true,
+     .is_below = true,
+     .block = block_get_all,
+     .in_batch = block_get_all_batch},
+    {.name = "l2-set",
+     .keys = BENCH_BELOW_KEYS,
+     .is_below = true,
+     .block = block_set_all},
     {.name = "limit", .keys = BENCH_READ_KEYS, .drawn = BENCH_READ_KEYS},
 };
 

@@ -77,12 +77,16 @@ static const char BENCH_TEXT[] =
     "  hot     as read, one single key for all threads\n"
     "  memory  1,000,000 entries set; what each costs beyond key and value\n"
     "  limit   the ceiling: a plain hash table of the keys of read\n"
+    "  l2-get  200,000 keys in the tier below and cold memory before it: each\n"
+    "          is got once, by all threads together\n"
+    "  l2-set  the same keys set in both tiers\n"
     "\n"
-    "All but memory take turns with limit, in as many threads and for as long\n"
-    "again, and are shown as a share of it. --batch is for read, evict and "
-    "hot.\n"
-    "The tiers of --tiers, by default memory with the room that the workload\n"
-    "asks for, are written to: the keys begin with user: .\n";
+    "The first five take turns with limit, in as many threads and for as long\n"
+    "again, and are shown as a share of it. --batch is for read, evict, hot "
+    "and\n"
+    "l2-get. The l2 workloads open a new cache for each of five rounds; their\n"
+    "second tier is what REDIS_URL names, or --tiers name both. The tiers are\n"
+    "written to: the keys begin with user: .\n";
 
 static const char REPLAY_TEXT[] =
     "Asks a cache for the keys of a trace in their order: a get, and a set\n"

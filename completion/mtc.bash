@@ -77,7 +77,7 @@ _mtc() {
             case ${#_mtc_words[@]},$command in
             0,*) choices=$_mtc_commands ;;
             1,stream*) choices='publish read' ;;
-            1,bench) choices='read mixed evict hot memory limit' ;;
+            1,bench) choices='read mixed evict hot memory limit l2-get l2-set' ;;
             1,help) choices="$_mtc_commands tiers" ;;
             2,'help'*) choices= ;;
             esac

@@ -270,7 +270,9 @@ void mtci_ask_follow(mtci_ask *ask)
         mtci_flight_wake(flight);
         return;
     }
+    mtci_flight_sleep_begin(flight);
     follow_step next = follow(ask);
+    mtci_flight_sleep_end(flight);
     mtci_thread_wait_end();
     if (next == LEAD)
         mtci_ask_lead(ask);

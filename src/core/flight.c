@@ -192,5 +192,8 @@ void mtci_flight_leave_locked(mtci_flight *flight, mtci_party *party)
 
 void mtci_flight_wake(mtci_flight *flight)
 {
-    mtci_word_wake(&flight->word);
+    /* Adding nothing: a look that the change of the word comes before. */
+    if (atomic_fetch_add_explicit(&flight->sleepers, 0, memory_order_seq_cst) >
+        0)
+        mtci_word_wake(&flight->word);
 }

@@ -59,12 +59,13 @@ typedef struct mtci_flight {
     mtci_slot *slot;
     uint64_t hash;
     _Atomic uint32_t refs;
-    _Atomic uint32_t word; /* futex: what the followers wait on */
-    bool is_void;          /* stores nothing, is not joined */
-    bool is_marked;        /* born during a write: stores nothing */
-    bool has_looked;       /* every tier was asked and has nothing */
-    mtci_party *seat;      /* who leads; NULL: nobody, or a later answer */
-    mtci_party *parties;   /* who follows, the first comer first */
+    _Atomic uint32_t word;     /* futex: what the followers wait on */
+    _Atomic uint32_t sleepers; /* who may sleep on it; any thread */
+    bool is_void;              /* stores nothing, is not joined */
+    bool is_marked;            /* born during a write: stores nothing */
+    bool has_looked;           /* every tier was asked and has nothing */
+    mtci_party *seat;          /* who leads; NULL: nobody, or a later answer */
+    mtci_party *parties;       /* who follows, the first comer first */
     mtci_party **last;
     struct mtci_thread *leader; /* who runs its loader: guarded by thread.c */
     uint64_t tickets[MTC_TIERS_MAX];
@@ -118,6 +119,18 @@ void mtci_flight_follow_locked(mtci_flight *flight, mtci_party *party);
 /* The party no longer follows. */
 void mtci_flight_leave_locked(mtci_flight *flight, mtci_party *party);
 
+/* Around the sleep on word, the look at it included. */
+static inline void mtci_flight_sleep_begin(mtci_flight *flight)
+{
+    atomic_fetch_add_explicit(&flight->sleepers, 1, memory_order_seq_cst);
+}
+
+static inline void mtci_flight_sleep_end(mtci_flight *flight)
+{
+    atomic_fetch_sub_explicit(&flight->sleepers, 1, memory_order_relaxed);
+}
+
+/* Wakes the followers, once word has changed; most flights have none. */
 void mtci_flight_wake(mtci_flight *flight);
 
 #endif

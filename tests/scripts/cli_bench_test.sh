@@ -121,6 +121,9 @@ done
 ends 'a long demo' 2 "$mtc" demo --seconds 21
 ends 'a short demo' 2 "$mtc" demo --seconds 0.5
 ends 'wrong tiers' 2 "$mtc" bench read --tiers 'memory?size=lots'
+ends 'no second tier' 2 env -u REDIS_URL "$mtc" bench l2-get
+says 'no second tier' REDIS_URL
+ends 'a batch of l2-set' 2 "$mtc" bench l2-set --batch 16
 ends 'limit has no tiers' 2 "$mtc" bench limit --tiers memory
 ends 'an option of others' 2 "$mtc" bench read --ttl 5s
 exit "$failed"

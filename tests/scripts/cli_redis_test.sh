@@ -91,6 +91,21 @@ ends 'trimming' 0 "$mtc" stream publish long n last --max 100
 length=$(redis XLEN long)
 [ "$length" -ge 100 ] && [ "$length" -lt 400 ] || fail "trimmed to $length"
 
+ends 'measuring what Redis has' 0 \
+    "$mtc" bench l2-get --threads 4 --seconds 0.5 --json
+is_json 'measuring what Redis has'
+python3 -c 'import json; bench = json.load(open("out"))
+assert bench["hit_ratio"] == 1 and bench["failed"] == 0, bench
+assert len(bench["rounds"]) == 5 and min(bench["rounds"]) > 0, bench' ||
+    fail 'measuring what Redis has'
+ends 'measuring it in batches' 0 \
+    "$mtc" bench l2-get --batch 100 --seconds 0.5
+prints 'measuring it in batches' 'by round: '
+ends 'measuring sets' 0 "$mtc" bench l2-set --threads 4 --seconds 0.5
+redis EXISTS user:00000000 >out
+same 'sets reach Redis' 1 "$(cat out)"
+redis FLUSHALL >/dev/null
+
 redis SET text x >/dev/null
 ends 'a key that is no stream' 3 "$mtc" stream read text
 ends 'a field without a value' 2 "$mtc" stream publish log a b c
