@@ -1,7 +1,7 @@
 /*
  * A read of the memory tier against one change at a time, driven hard: the
- * table that grows and shrinks under it, and the entry that is replaced and used again
- * under it.
+ * table that grows and shrinks under it, and the entry that is replaced and
+ * used again under it.
  *
  * How to read it: some threads do nothing but read, so that whatever the
  * change leaves open for a moment is met by one of them. Longer with

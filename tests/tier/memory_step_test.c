@@ -4,10 +4,10 @@
  * How to read it: the processor's trap flag stops a find after its first,
  * second, third ... instruction, and there the handler of the trap, in the
  * same thread, replaces the key, removes it, gives its memory to another key,
- * or lets the table grow or shrink; then the find goes on. A find takes no lock, so that
- * the handler may. What it answers must have been so at some moment, and must
- * stay as it is while it is held. x86-64 without sanitizers; elsewhere there
- * are the storms. labels: unit
+ * or lets the table grow or shrink; then the find goes on. A find takes no
+ * lock, so that the handler may. What it answers must have been so at some
+ * moment, and must stay as it is while it is held. x86-64 without sanitizers;
+ * elsewhere there are the storms. labels: unit
  */
 #include <stdarg.h>
 #include <stddef.h>

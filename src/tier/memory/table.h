@@ -137,7 +137,8 @@ static inline mtci_bucket *mtci_table_bucket_of(const mtci_table *table,
 }
 
 /* What most look-ups find: a plain entry of a short key, the first of its
- * bucket with the tag. NULL decides nothing, and leaves the slot as it may be. */
+ * bucket with the tag. NULL decides nothing, and leaves the slot as it may
+ * be. */
 static inline mtci_entry *mtci_table_pin_first(const mtci_table *table,
                                                mtc_slice key, uint64_t hash,
                                                mtci_pins *pins, unsigned slot)
