@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 /* The first allocation; then the capacity doubles. */
-#define CAPACITY_FIRST 128
+#define CAPACITY_FIRST 256
 
 void mtci_buffer_fini(mtci_buffer *buffer)
 {

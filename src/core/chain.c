@@ -5,7 +5,7 @@
 
 #include "core/value.h"
 
-#define SUBMIT_CHUNK 64u
+#define SUBMIT_CHUNK 32u
 
 /* -- tiers that answer at once ------------------------------------------ */
 
@@ -115,6 +115,8 @@ static void look_in_lane(mtci_lane *lane, mtci_look *looks, size_t count,
         if (held == SUBMIT_CHUNK) {
             mtci_lane_submit(lane, chunk, held);
             held = 0;
+            /* The tier works on these while the rest is made. */
+            mtci_lane_kick(lane);
         }
     }
     if (held > 0)
