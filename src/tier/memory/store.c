@@ -66,11 +66,13 @@ static bool find_room(mtci_memory *memory, size_t bytes)
 }
 
 /* Makes room for an object: in the heap if this thread's limbo has something
- * to give, else in its stock. False: nothing is left to evict. */
+ * to give, else by evicting; small objects then are in its stock. False:
+ * nothing is left to evict. */
 static bool make_room(mtci_memory *memory, size_t size)
 {
+    const mtci_heap *heap = memory->pool->heap;
     mtci_limbo *limbo = mtci_limbo_here(&memory->limbos);
-    uint64_t part = mtci_heap_budget(memory->pool->heap) / BATCH_PART;
+    uint64_t part = mtci_heap_budget(heap) / BATCH_PART;
     size_t bytes = part < BATCH_BYTES ? (size_t)part : BATCH_BYTES;
     if (bytes < size)
         bytes = size;
@@ -79,7 +81,10 @@ static bool make_room(mtci_memory *memory, size_t size)
         return true;
     bool has_room = evict_some(memory, fuller_of_two(memory), bytes) ||
                     find_room(memory, bytes);
-    mtci_limbo_turn(limbo);
+    if (mtci_heap_class(heap, size) == MTCI_CLASS_RUN)
+        mtci_limbo_empty(limbo);
+    else
+        mtci_limbo_turn(limbo);
     return has_room;
 }
 
