@@ -189,7 +189,9 @@ static bool place_locked(mtci_redis_cluster *cluster,
         snprintf(turn->text, sizeof turn->text, "%s",
                  cluster->failure[0] ? cluster->failure
                                      : "no node serves the key's slot");
-        fail(command, MTC_E_UNAVAILABLE, turn->text);
+        fail(command,
+             cluster->away == MTC_E_DENIED ? MTC_E_DENIED : MTC_E_UNAVAILABLE,
+             turn->text);
         return false;
     }
     want_map_locked(cluster, cluster->asked, turn->now_ms);
@@ -441,6 +443,7 @@ static bool learn_locked(mtci_redis_cluster *cluster,
                          mtci_redis_command *command, mtci_node *node)
 {
     const mtci_reply *reply = &command->replies[0];
+    cluster->away = command->status;
     if (command->status != MTC_OK) {
         name_failure(node, command, cluster->failure);
         return false;
@@ -452,7 +455,9 @@ static bool learn_locked(mtci_redis_cluster *cluster,
         "the map of slots makes no sense, or is empty";
     if (reply->type == MTCI_REPLY_ERROR)
         mtci_reply_error_text(reply, what, sizeof what);
-    fail(command, MTC_E_UNAVAILABLE, what);
+    if (reply->type == MTCI_REPLY_ERROR)
+        cluster->away = mtci_reply_error_status(reply);
+    command->failure = what;
     name_failure(node, command, cluster->failure);
     return false;
 }

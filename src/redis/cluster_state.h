@@ -39,6 +39,7 @@ struct mtci_redis_cluster {
     int64_t next_ms;      /* no question before this */
     uint16_t asked;       /* the node asked, or to be asked first */
     uint16_t asked_count; /* nodes asked in vain, this time */
+    mtc_status away;      /* why there was no map, and in words */
     char failure[MTCI_CLUSTER_TEXT_SIZE];
 };
 

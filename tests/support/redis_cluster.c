@@ -15,12 +15,13 @@
 #define ANY                                                                    \
     (MTCI_REPLY_NIL | MTCI_REPLY_STATUS | MTCI_REPLY_INTEGER |                 \
      MTCI_REPLY_BULK | MTCI_REPLY_ARRAY)
-#define START_TRIES   5
-#define FORM_MS_MAX   30000
-#define POLL_MS       20
-#define MOVE_MS       10000
-#define KEYS_PER_STEP 100
-#define TEXT_SIZE     4096
+#define START_TRIES    5
+#define FORM_MS_MAX    30000
+#define POLL_MS        20
+#define SETTLE_POLL_MS 2
+#define MOVE_MS        10000
+#define KEYS_PER_STEP  100
+#define TEXT_SIZE      4096
 
 static void sleep_ms(int ms)
 {
@@ -191,11 +192,12 @@ static mtc_status request(test_cluster *cluster, int node, const char *words,
     return status;
 }
 
-int test_cluster_owner(test_cluster *cluster, unsigned slot)
+/* The master that serves a slot, as a node sees it. */
+static int owner_as_seen(test_cluster *cluster, int node, unsigned slot)
 {
     mtci_reply reply;
     int owner = -1;
-    if (request(cluster, 0, "CLUSTER SLOTS", &reply) != MTC_OK)
+    if (request(cluster, node, "CLUSTER SLOTS", &reply) != MTC_OK)
         return -1;
     for (size_t i = 0; i < reply.count; i++) {
         const mtci_reply *range = reply.items[i].items;
@@ -207,6 +209,42 @@ int test_cluster_owner(test_cluster *cluster, unsigned slot)
     }
     mtci_reply_fini(&reply);
     return owner;
+}
+
+int test_cluster_owner(test_cluster *cluster, unsigned slot)
+{
+    return owner_as_seen(cluster, 0, slot);
+}
+
+static int epoch_of(test_cluster *cluster, int node)
+{
+    char text[TEXT_SIZE];
+    const char *epoch =
+        strstr(ask(cluster, node, text, "CLUSTER INFO"), "current_epoch:");
+    return epoch ? atoi(epoch + strlen("current_epoch:")) : -1;
+}
+
+/* Whether all masters have heard of the move. One that has not could take a
+ * slot back with a message that was on its way. */
+static bool has_settled(test_cluster *cluster, unsigned slot, int owner)
+{
+    int epoch = epoch_of(cluster, 0);
+    for (int i = 0; i < TEST_CLUSTER_MASTERS; i++)
+        if (epoch_of(cluster, i) != epoch ||
+            owner_as_seen(cluster, i, slot) != owner)
+            return false;
+    return true;
+}
+
+static bool await_settled(test_cluster *cluster, unsigned slot, int owner)
+{
+    for (int waited = 0; waited < FORM_MS_MAX; waited += SETTLE_POLL_MS) {
+        if (has_settled(cluster, slot, owner))
+            return true;
+        sleep_ms(SETTLE_POLL_MS);
+    }
+    fprintf(stderr, "slot %u: the masters do not agree\n", slot);
+    return false;
 }
 
 /* Some keys of the slot; how many, -1 on failure. */
@@ -265,5 +303,5 @@ bool test_cluster_move(test_cluster *cluster, unsigned slot, int from, int to)
     for (int i = 0; i < TEST_CLUSTER_MASTERS; i++)
         if (i != from && i != to && !tell(cluster, i, words))
             return false;
-    return true;
+    return await_settled(cluster, slot, to);
 }
