@@ -63,6 +63,7 @@ typedef struct asked {
     char key[KEY_SIZE];
     char value[KEY_SIZE + 24];
     char failure[160];
+    _Atomic bool is_done; /* the request is ours again */
 } asked;
 
 static void note_failure(mtc_request *request)
@@ -70,6 +71,7 @@ static void note_failure(mtc_request *request)
     asked *asked = (struct asked *)request;
     if (request->failure)
         snprintf(asked->failure, sizeof asked->failure, "%s", request->failure);
+    asked->is_done = true;
 }
 
 static void prepare(asked *asked, const char *key, int64_t allowed_ms)
@@ -99,7 +101,7 @@ static void carry_out(mtc_tier *tier, mtc_verb verb, asked *asked, size_t count)
         requests[i] = &asked[i].request;
     tier->ops->submit(tier, verb, requests, count);
     for (size_t i = 0; i < count; i++)
-        while (!mtc_request_is_complete(requests[i]))
+        while (!asked[i].is_done)
             tier->ops->drive(tier, requests[i], mtci_boot_ms() + 1000);
     free(requests);
 }
