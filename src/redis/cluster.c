@@ -563,6 +563,8 @@ void mtci_cluster_route(mtci_redis_cluster *cluster,
 /* Nodes are made when they are needed: settings may change until then. */
 static void start_locked(mtci_redis_cluster *cluster)
 {
+    if (cluster->topology.count > 0)
+        return;
     for (size_t i = 0; i < cluster->seed_count; i++) {
         uint16_t index =
             mtci_topology_node(&cluster->topology, &cluster->seeds[i]);
@@ -590,8 +592,7 @@ void mtci_cluster_submit(mtci_redis_cluster *cluster,
 {
     mtci_redis_command *command;
     mtci_cluster_turn turn = mtci_cluster_begin_turn(cluster);
-    if (cluster->topology.count == 0)
-        start_locked(cluster);
+    start_locked(cluster);
     while ((command = mtci_queue_pop(commands)) != NULL)
         admit_locked(cluster, command, &turn);
     mtci_cluster_end_turn(cluster, &turn);
@@ -624,6 +625,7 @@ mtci_redirection mtci_cluster_learn(mtci_redis_cluster *cluster,
     if (is != MTCI_REDIRECT_MOVED)
         return is;
     pthread_mutex_lock(&cluster->mutex);
+    start_locked(cluster);
     uint16_t index = mtci_topology_node(&cluster->topology, &to);
     if (index != MTCI_NODE_NONE)
         cluster->topology.owners[slot] = index;
