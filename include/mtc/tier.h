@@ -315,9 +315,10 @@ typedef struct mtc_tier_config {
 
 /**
  * Opens a tier from a URL: "memory?size=256MiB", "disk:/var/cache/app",
- * "redis://host:6379/0", "memcached://host", "noop:". `mtc help tiers` lists
- * every parameter. Parameters that the cache itself acts on (ttl_scale,
- * ttl_max, promote, deadline, prefix) go into config.
+ * "redis://host:6379/0", "redis+cluster://host:7000,host2:7000",
+ * "memcached://host", "noop:". `mtc help tiers` lists every parameter.
+ * Parameters that the cache itself acts on (ttl_scale, ttl_max, promote,
+ * deadline, prefix) go into config.
  *
  * @param url the URL, borrowed for the call.
  * @param error optional; receives what is wrong, naming the parameter.

@@ -11,6 +11,7 @@
 typedef struct call {
     _Atomic int refs;
     _Atomic bool is_complete;
+    uint64_t place; /* in a cluster */
     mtc_status status;
     char failure[MTCI_CALL_FAILURE_SIZE];
     mtci_reply reply;
@@ -64,10 +65,38 @@ static mtc_status take_result(call *c, char failure[MTCI_CALL_FAILURE_SIZE],
     return c->status;
 }
 
-mtc_status mtci_redis_call(mtci_redis_client *client,
-                           mtci_redis_command *command, int64_t until_ms,
-                           char failure[MTCI_CALL_FAILURE_SIZE],
-                           mtci_reply *reply)
+static void submit(const mtci_redis_target *target, mtci_redis_command *command,
+                   call *c)
+{
+    mtci_command_queue one = {0};
+    if (!target->client)
+        mtci_cluster_route(target->cluster, command, target->key, &c->place);
+    mtci_queue_push(&one, command);
+    if (target->client)
+        mtci_client_submit(target->client, &one);
+    else
+        mtci_cluster_submit(target->cluster, &one);
+}
+
+static void await(const mtci_redis_target *target, call *c, int64_t until_ms)
+{
+    mtci_awaited awaited = {is_complete, c};
+    if (target->client)
+        mtci_client_drive(target->client, &awaited, until_ms);
+    else
+        mtci_cluster_drive(target->cluster, &c->place, &awaited, until_ms);
+    if (is_complete(c))
+        return;
+    if (target->client)
+        mtci_client_abandon(target->client, c);
+    else
+        mtci_cluster_abandon(target->cluster, &c->place, c);
+}
+
+mtc_status mtci_redis_call_at(const mtci_redis_target *target,
+                              mtci_redis_command *command, int64_t until_ms,
+                              char failure[MTCI_CALL_FAILURE_SIZE],
+                              mtci_reply *reply)
 {
     call *c = calloc(1, sizeof *c);
     *reply = (mtci_reply){0};
@@ -80,14 +109,18 @@ mtc_status mtci_redis_call(mtci_redis_client *client,
     command->ctx = c;
     command->done = complete;
     command->deadline_ms = until_ms;
-    mtci_command_queue one = {0};
-    mtci_queue_push(&one, command);
-    mtci_client_submit(client, &one);
-    mtci_awaited awaited = {is_complete, c};
-    mtci_client_drive(client, &awaited, until_ms);
-    if (!is_complete(c))
-        mtci_client_abandon(client, c);
+    submit(target, command, c);
+    await(target, c, until_ms);
     mtc_status status = take_result(c, failure, reply);
     release(c);
     return status;
+}
+
+mtc_status mtci_redis_call(mtci_redis_client *client,
+                           mtci_redis_command *command, int64_t until_ms,
+                           char failure[MTCI_CALL_FAILURE_SIZE],
+                           mtci_reply *reply)
+{
+    mtci_redis_target target = {.client = client};
+    return mtci_redis_call_at(&target, command, until_ms, failure, reply);
 }

@@ -5,7 +5,7 @@
 #ifndef MTCI_REDIS_CALL_H
 #define MTCI_REDIS_CALL_H
 
-#include "redis/client.h"
+#include "redis/cluster.h"
 
 #define MTCI_CALL_FAILURE_SIZE 160
 
@@ -17,5 +17,18 @@ mtc_status mtci_redis_call(mtci_redis_client *client,
                            mtci_redis_command *command, int64_t until_ms,
                            char failure[MTCI_CALL_FAILURE_SIZE],
                            mtci_reply *reply);
+
+/* Where a command goes: a client, or else the node of a key in a cluster. */
+typedef struct mtci_redis_target {
+    mtci_redis_client *client;
+    mtci_redis_cluster *cluster;
+    mtc_slice key;
+} mtci_redis_target;
+
+/* The same for a target. */
+mtc_status mtci_redis_call_at(const mtci_redis_target *target,
+                              mtci_redis_command *command, int64_t until_ms,
+                              char failure[MTCI_CALL_FAILURE_SIZE],
+                              mtci_reply *reply);
 
 #endif

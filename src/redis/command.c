@@ -5,6 +5,9 @@
 
 #include <stdlib.h>
 
+static const char ASKING[] = "*1\r\n$6\r\nASKING\r\n";
+#define ASKING_SIZE (sizeof ASKING - 1)
+
 mtci_redis_command *mtci_command_new(uint32_t expects)
 {
     mtci_redis_command *command = calloc(1, sizeof *command);
@@ -24,6 +27,65 @@ void mtci_command_free(mtci_redis_command *command)
     for (size_t i = 0; i < command->replied; i++)
         mtci_reply_fini(&command->replies[i]);
     free(command);
+}
+
+void mtci_command_reset(mtci_redis_command *command)
+{
+    while (command->replied > 0)
+        mtci_reply_fini(&command->replies[--command->replied]);
+    command->was_sent = false;
+    command->stall_ms = 0;
+    command->status = MTC_OK;
+    command->failure = NULL;
+}
+
+static void put_asking(mtci_redis_command *command, size_t at)
+{
+    char *bytes = command->bytes.data;
+    memmove(bytes + at + ASKING_SIZE, bytes + at, command->bytes.size - at);
+    memcpy(bytes + at, ASKING, ASKING_SIZE);
+    command->bytes.size += ASKING_SIZE;
+}
+
+static void cut_asking(mtci_redis_command *command, size_t at)
+{
+    char *bytes = command->bytes.data;
+    command->bytes.size -= ASKING_SIZE;
+    memmove(bytes + at, bytes + at + ASKING_SIZE, command->bytes.size - at);
+}
+
+mtc_status mtci_command_ask(mtci_redis_command *command)
+{
+    bool has_two = command->reply_count == 2;
+    mtci_command_reset(command);
+    if (!mtci_buffer_room(&command->bytes, 2 * ASKING_SIZE))
+        return MTC_E_NO_MEMORY;
+    if (has_two)
+        put_asking(command, command->second);
+    put_asking(command, 0);
+    command->split += command->split > 0 ? ASKING_SIZE : 0;
+    command->mark += command->mark > 0 ? ASKING_SIZE : 0;
+    if (has_two)
+        command->expects[3] = command->expects[1];
+    command->expects[1] = command->expects[0];
+    command->expects[0] = MTCI_REPLY_STATUS;
+    command->expects[2] = MTCI_REPLY_STATUS;
+    command->reply_count *= 2;
+    return MTC_OK;
+}
+
+void mtci_command_unask(mtci_redis_command *command)
+{
+    bool has_two = command->reply_count == 4;
+    mtci_command_reset(command);
+    cut_asking(command, 0);
+    if (has_two)
+        cut_asking(command, command->second);
+    command->split -= command->split > 0 ? ASKING_SIZE : 0;
+    command->mark -= command->mark > 0 ? ASKING_SIZE : 0;
+    command->expects[0] = command->expects[1];
+    command->expects[1] = has_two ? command->expects[3] : 0;
+    command->reply_count /= 2;
 }
 
 bool mtci_command_is_late(const mtci_redis_command *command, const void *ctx)

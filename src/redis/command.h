@@ -10,10 +10,26 @@
 #include "redis/reply.h"
 #include "redis/resp_writer.h"
 
-/* The most replies that one command object stands for. */
-#define MTCI_COMMAND_REPLIES_MAX 2
+/* The most replies that one command object stands for; the most when each of
+ * its commands has an ASKING before it. */
+#define MTCI_COMMAND_PARTS_MAX   2
+#define MTCI_COMMAND_REPLIES_MAX (2 * MTCI_COMMAND_PARTS_MAX)
 
 typedef struct mtci_redis_command mtci_redis_command;
+
+/* What a cluster notes on a command while it has it (cluster.c). */
+typedef struct mtci_route {
+    struct mtci_redis_cluster *cluster;
+    void (*done)(mtci_redis_command *command); /* the owner's */
+    uint64_t *place;                           /* where the owner looks */
+    uint64_t key_hash;
+    int64_t due_ms;           /* parked until then */
+    mtci_redis_command *next; /* in the table of unanswered writes */
+    mtci_redis_command *held_first, *held_last; /* wait for this write */
+    uint16_t slot, node;
+    uint8_t redirects, pauses;
+    bool is_write, is_asking, awaits_map, was_lost;
+} mtci_route;
 
 struct mtci_redis_command {
     mtci_redis_command *next;
@@ -48,12 +64,23 @@ struct mtci_redis_command {
     /* Takes the command back, by the driver or inside submit, without locks.*/
     void (*done)(mtci_redis_command *command);
     void *ctx;
-    size_t mark; /* the owner's */
+    size_t mark;   /* the owner's: an offset into bytes */
+    size_t second; /* where the command of the second reply begins */
+    mtci_route route;
 };
 
 /* A command answered by one reply of the types; NULL: no memory. */
 mtci_redis_command *mtci_command_new(uint32_t expects);
 void mtci_command_free(mtci_redis_command *command);
+
+/* Puts ASKING before each of its commands, or takes that away again; forgets
+ * what was answered. Neither while a client has it. MTC_OK or
+ * MTC_E_NO_MEMORY. */
+mtc_status mtci_command_ask(mtci_redis_command *command);
+void mtci_command_unask(mtci_redis_command *command);
+
+/* Forgets what became of it, to be sent anew. */
+void mtci_command_reset(mtci_redis_command *command);
 
 static inline size_t mtci_command_size(const mtci_redis_command *command)
 {

@@ -1,14 +1,15 @@
 /*
  * Streams on a Redis tier: XADD, XREVRANGE and XREAD.
  *
- * What does not wait goes through the tier's own client. A read that waits
- * takes a client of its own, with a connection of its own; those at rest are
- * kept for the next. Any thread.
+ * What does not wait goes through the tier's own client, or in a cluster by the
+ * node of the key. A read that waits takes a client of its own, with a
+ * connection of its own; those at rest are kept for the next. Any thread.
  */
 #include "mtc/stream.h"
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -23,6 +24,8 @@
 /* The server is asked to block at most so long at a time, so that a stream
  * can be closed under a reader. */
 #define BLOCK_MS_MAX 1000
+/* While a slot is on its way from node to node. */
+#define FOLLOW_PAUSE_MS 20
 /* Connections at rest that are kept. */
 #define READERS_MAX 8
 
@@ -35,9 +38,9 @@
 
 struct mtc_stream {
     mtc_cache *cache;
-    mtci_redis_client *client; /* the tier's */
-    pid_t pid;                 /* a forked child owns none of this */
-    int64_t length_max;        /* -1: never trimmed */
+    mtci_redis_target target; /* the tier's client or cluster */
+    pid_t pid;                /* a forked child owns none of this */
+    int64_t length_max;       /* -1: never trimmed */
     int64_t deadline_ms;
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t left;   /* a call has ended */
@@ -85,7 +88,11 @@ static void leave(mtc_stream *stream)
 
 static int64_t now_ms(const mtc_stream *stream)
 {
-    return mtci_clock_ms(&mtci_client_settings(stream->client)->clock);
+    const mtci_redis_target *target = &stream->target;
+    const mtci_redis_settings *settings =
+        target->client ? mtci_client_settings(target->client)
+                       : mtci_cluster_settings(target->cluster);
+    return mtci_clock_ms(&settings->clock);
 }
 
 static mtc_slice key_of(const mtc_stream *stream)
@@ -93,18 +100,17 @@ static mtc_slice key_of(const mtc_stream *stream)
     return mtc_bytes(stream->key, stream->key_size);
 }
 
-/* Sends a command; allowed_ms beside the deadline is for its own waiting. */
-static mtc_status call(const mtc_stream *stream, mtci_redis_client *client,
-                       mtci_redis_command *command, int64_t allowed_ms,
+/* Sends a command that does not wait. */
+static mtc_status call(const mtc_stream *stream, mtci_redis_command *command,
                        mtci_reply *reply)
 {
     char failure[MTCI_CALL_FAILURE_SIZE];
     *reply = (mtci_reply){0};
     if (!command)
         return MTC_E_NO_MEMORY;
-    return mtci_redis_call(client, command,
-                           now_ms(stream) + allowed_ms + stream->deadline_ms,
-                           failure, reply);
+    return mtci_redis_call_at(&stream->target, command,
+                              now_ms(stream) + stream->deadline_ms, failure,
+                              reply);
 }
 
 /* -- publish -------------------------------------------------------------- */
@@ -154,8 +160,7 @@ static mtc_status publish(mtc_stream *stream, const mtc_field *fields,
     mtc_status status = check_fields(stream, fields, count);
     if (status != MTC_OK)
         return status;
-    status = call(stream, stream->client, make_add(stream, fields, count), 0,
-                  &reply);
+    status = call(stream, make_add(stream, fields, count), &reply);
     if (status == MTC_OK &&
         mtc_stream_id_parse(mtci_reply_slice(&reply), id) != MTC_OK)
         status = MTC_E_CORRUPT;
@@ -192,7 +197,7 @@ static mtc_status read_newest(mtc_stream *stream, size_t count,
     mtci_resp_add_text(&command->bytes, "COUNT");
     mtci_resp_add_number(&command->bytes, (int64_t)count);
     command->is_retryable = true;
-    mtc_status status = call(stream, stream->client, command, 0, &reply);
+    mtc_status status = call(stream, command, &reply);
     return status == MTC_OK ? mtci_batch_new(&reply, batch) : status;
 }
 
@@ -217,6 +222,10 @@ typedef struct reading {
     mtc_stream_id *cursor;
     size_t count;
     int64_t wait_ms;
+    /* While it waits. */
+    mtci_redis_client *reader;
+    unsigned moves; /* to other nodes */
+    char failure[MTCI_CALL_FAILURE_SIZE];
 } reading;
 
 /* Puts the id of the newest entry in place of MTC_STREAM_END. */
@@ -234,16 +243,14 @@ static mtc_status resolve_end(mtc_stream *stream, mtc_stream_id *cursor)
 }
 
 /* block_ms 0: do not wait. */
-static mtc_status read_once(mtc_stream *stream, mtci_redis_client *client,
-                            const reading *reading, int64_t block_ms,
-                            mtc_stream_batch **batch)
+static mtci_redis_command *make_read(const mtc_stream *stream,
+                                     const reading *reading, int64_t block_ms)
 {
     char id[MTC_STREAM_ID_SIZE];
-    mtci_reply reply;
     mtci_redis_command *command =
         mtci_command_new(MTCI_REPLY_ARRAY | MTCI_REPLY_NIL);
     if (!command)
-        return MTC_E_NO_MEMORY;
+        return NULL;
     mtci_resp_begin(&command->bytes, block_ms > 0 ? 8 : 6);
     mtci_resp_add_text(&command->bytes, "XREAD");
     mtci_resp_add_text(&command->bytes, "COUNT");
@@ -257,8 +264,43 @@ static mtc_status read_once(mtc_stream *stream, mtci_redis_client *client,
     mtci_resp_add_text(&command->bytes,
                        mtc_stream_id_format(*reading->cursor, id));
     command->is_retryable = true;
-    mtc_status status = call(stream, client, command, block_ms, &reply);
+    return command;
+}
+
+static mtc_status read_now(mtc_stream *stream, const reading *reading,
+                           mtc_stream_batch **batch)
+{
+    mtci_reply reply;
+    mtc_status status = call(stream, make_read(stream, reading, 0), &reply);
     return status == MTC_OK ? mtci_batch_new_keyed(&reply, batch) : status;
+}
+
+/* On a connection of its own; its time is the deadline's beside its wait. */
+static mtc_status read_blocking(mtc_stream *stream, reading *reading,
+                                int64_t block_ms, mtc_stream_batch **batch)
+{
+    mtci_reply reply;
+    mtci_redis_command *command = make_read(stream, reading, block_ms);
+    if (!command)
+        return MTC_E_NO_MEMORY;
+    mtc_status status =
+        mtci_redis_call(reading->reader, command,
+                        now_ms(stream) + block_ms + stream->deadline_ms,
+                        reading->failure, &reply);
+    return status == MTC_OK ? mtci_batch_new_keyed(&reply, batch) : status;
+}
+
+/* A client to the node of the key. */
+static mtc_status reader_new(const mtc_stream *stream, mtci_redis_client **out)
+{
+    const mtci_redis_target *target = &stream->target;
+    mtci_redis_settings settings;
+    if (target->client)
+        return mtci_client_new(mtci_client_settings(target->client), out);
+    mtci_cluster_settings_for(target->cluster, target->key, &settings);
+    mtc_status status = mtci_client_new(&settings, out);
+    explicit_bzero(&settings, sizeof settings);
+    return status;
 }
 
 static mtc_status take_reader(mtc_stream *stream, mtci_redis_client **out)
@@ -270,7 +312,7 @@ static mtc_status take_reader(mtc_stream *stream, mtci_redis_client **out)
     pthread_mutex_unlock(&stream->mutex);
     if (*out)
         return MTC_OK;
-    return mtci_client_new(mtci_client_settings(stream->client), out);
+    return reader_new(stream, out);
 }
 
 /* One that failed may still owe a reply: it is not used again. */
@@ -286,35 +328,66 @@ static void return_reader(mtc_stream *stream, mtci_redis_client *reader,
     mtci_client_free(reader);
 }
 
-static mtc_status read_waiting(mtc_stream *stream, const reading *reading,
+/* Another reader where the map now says. */
+static mtc_status change_reader(mtc_stream *stream, reading *reading)
+{
+    return_reader(stream, reading->reader, MTC_E_UNAVAILABLE);
+    reading->reader = NULL;
+    return reader_new(stream, &reading->reader);
+}
+
+/* In a cluster the slot of the key may have moved, or its node be gone. MOVED
+ * says where to; else the cluster's own pipelines look, which also learn the
+ * map anew. MTC_MISS: go on waiting. */
+static mtc_status follow(mtc_stream *stream, reading *reading,
+                         mtc_stream_batch **batch)
+{
+    mtci_redis_cluster *cluster = stream->target.cluster;
+    const struct timespec pause = {0, FOLLOW_PAUSE_MS * 1000000L};
+    mtc_status status = MTC_MISS;
+    if (mtci_cluster_learn(cluster, mtci_client_settings(reading->reader),
+                           reading->failure) != MTCI_REDIRECT_MOVED ||
+        reading->moves++ >= MTCI_CLUSTER_REDIRECTS_MAX) {
+        reading->moves = 0;
+        status = read_now(stream, reading, batch);
+        if (status == MTC_MISS)
+            nanosleep(&pause, NULL);
+    }
+    if (status != MTC_MISS)
+        return status;
+    mtc_status changed = change_reader(stream, reading);
+    return changed == MTC_OK ? MTC_MISS : changed;
+}
+
+static mtc_status read_waiting(mtc_stream *stream, reading *reading,
                                mtc_stream_batch **batch)
 {
-    mtci_redis_client *reader;
     int64_t until_ms = now_ms(stream) + reading->wait_ms;
     int64_t left_ms = reading->wait_ms;
-    mtc_status status = take_reader(stream, &reader);
+    mtc_status status = take_reader(stream, &reading->reader);
     if (status != MTC_OK)
         return status;
     do {
         int64_t block_ms = left_ms < BLOCK_MS_MAX ? left_ms : BLOCK_MS_MAX;
-        status = read_once(stream, reader, reading, block_ms, batch);
+        status = read_blocking(stream, reading, block_ms, batch);
+        if (status == MTC_E_UNAVAILABLE && stream->target.cluster)
+            status = follow(stream, reading, batch);
         left_ms = until_ms - now_ms(stream);
         if (status == MTC_MISS && left_ms > 0 && state_of(stream) != MTC_OK)
             status = MTC_E_CLOSED;
     } while (status == MTC_MISS && left_ms > 0);
-    return_reader(stream, reader, status);
+    return_reader(stream, reading->reader, status);
     return status;
 }
 
-static mtc_status read_after(mtc_stream *stream, const reading *reading,
+static mtc_status read_after(mtc_stream *stream, reading *reading,
                              mtc_stream_batch **batch)
 {
     mtc_status status = resolve_end(stream, reading->cursor);
     if (status != MTC_OK)
         return status;
-    status = reading->wait_ms > 0
-                 ? read_waiting(stream, reading, batch)
-                 : read_once(stream, stream->client, reading, 0, batch);
+    status = reading->wait_ms > 0 ? read_waiting(stream, reading, batch)
+                                  : read_now(stream, reading, batch);
     if (status == MTC_OK)
         *reading->cursor =
             mtc_stream_batch_id(*batch, mtc_stream_batch_count(*batch) - 1);
@@ -334,7 +407,7 @@ mtc_status mtc_stream_read_after(mtc_stream *stream, mtc_stream_id *cursor,
     mtc_status status = enter(stream);
     if (status != MTC_OK)
         return status;
-    reading reading = {cursor, count, wait_ms};
+    reading reading = {.cursor = cursor, .count = count, .wait_ms = wait_ms};
     status = read_after(stream, &reading, batch);
     leave(stream);
     return status;
@@ -367,15 +440,17 @@ static mtc_status take_options(const mtc_stream_options *given,
     return MTC_OK;
 }
 
-static mtci_redis_client *find_client(mtc_cache *cache)
+/* Whether the cache has a Redis tier. */
+static bool find_target(mtc_cache *cache, mtci_redis_target *target)
 {
     mtc_tier *tier;
     for (size_t i = 0; (tier = mtci_cache_tier_at(cache, i)) != NULL; i++) {
-        mtci_redis_client *client = mtci_redis_tier_client(tier);
-        if (client)
-            return client;
+        target->client = mtci_redis_tier_client(tier);
+        target->cluster = mtci_redis_tier_cluster(tier);
+        if (target->client || target->cluster)
+            return true;
     }
-    return NULL;
+    return false;
 }
 
 static mtc_stream *stream_new(mtc_cache *cache, mtc_slice key,
@@ -417,15 +492,16 @@ mtc_status mtc_stream_open(mtc_cache *cache, mtc_slice key,
     status = take_options(options, error, &known);
     if (status != MTC_OK)
         return status;
-    mtci_redis_client *client = find_client(cache);
-    if (!client)
+    mtci_redis_target target = {.client = NULL};
+    if (!find_target(cache, &target))
         return mtci_fail(error, MTC_E_UNSUPPORTED, PART,
                          "streams need a Redis tier: set REDIS_URL, or name "
                          "one among the tiers");
     *stream = stream_new(cache, key, &known);
     if (!*stream)
         return mtci_fail(error, MTC_E_NO_MEMORY, PART, "out of memory");
-    (*stream)->client = client;
+    (*stream)->target = target;
+    (*stream)->target.key = key_of(*stream);
     mtci_cache_enter(cache);
     return MTC_OK;
 }

@@ -67,7 +67,7 @@ static bool port_is_free(int port)
     return is_free;
 }
 
-static int free_port(void)
+int test_server_free_port(void)
 {
     for (int i = 0; i < PORT_TRIES_MAX; i++) {
         uint32_t random = 0;
@@ -222,7 +222,7 @@ bool test_server_start(test_server *server, test_server_kind kind,
     }
     /* Somebody else may take the port between the look and the bind. */
     for (int i = 0; i < START_TRIES; i++) {
-        server->port = free_port();
+        server->port = test_server_free_port();
         if (test_server_restart(server))
             return true;
     }

@@ -31,6 +31,9 @@ bool test_server_installed(test_server_kind kind);
 /* Ends the test as skipped, with a line, unless the server is installed. */
 void test_server_require(test_server_kind kind);
 
+/* A loopback port that nobody listens on now; 0: none found. */
+int test_server_free_port(void);
+
 /* Starts a server and waits until it accepts connections. args: extra
  * arguments, NULL-terminated, or NULL; the strings are borrowed until stop.
  * False when it does not come up; its log is then on standard error. */

@@ -47,6 +47,7 @@ static void write_read(mtci_redis_command *command, mtc_slice key)
     mtci_resp_begin(&command->bytes, 2);
     mtci_resp_add_text(&command->bytes, "PTTL");
     mtci_resp_add(&command->bytes, key);
+    command->second = command->bytes.size;
     mtci_resp_begin(&command->bytes, 2);
     mtci_resp_add_text(&command->bytes, "GET");
     mtci_resp_add(&command->bytes, key);

@@ -1,8 +1,8 @@
 /*
- * The Redis tier: entries as keys of a Redis or Valkey server.
+ * The Redis tier: entries as keys of a Redis or Valkey server, or of a cluster.
  *
- * It owns one client, which all threads share; it turns requests into
- * commands and replies into answers. Any thread.
+ * It owns one client or one cluster, which all threads share; it turns requests
+ * into commands and replies into answers. Any thread.
  */
 #include "tier/redis/redis.h"
 
@@ -29,7 +29,8 @@ typedef struct redis_options {
 
 typedef struct redis_tier {
     mtc_tier base;
-    mtci_redis_client *client;
+    mtci_redis_client *client; /* one of the two */
+    mtci_redis_cluster *cluster;
     _Atomic uint64_t damaged;
 } redis_tier;
 
@@ -88,9 +89,15 @@ static void redis_submit(mtc_tier *base, mtc_verb verb,
         }
         requests[i]->link = tier;
         command->done = verb == MTC_VERB_READ ? finish_read : finish_write;
+        if (tier->cluster)
+            mtci_cluster_route(tier->cluster, command, requests[i]->key,
+                               &requests[i]->mark);
         mtci_queue_push(&commands, command);
     }
-    mtci_client_submit(tier->client, &commands);
+    if (tier->cluster)
+        mtci_cluster_submit(tier->cluster, &commands);
+    else
+        mtci_client_submit(tier->client, &commands);
 }
 
 static bool is_complete(const void *ctx)
@@ -103,13 +110,20 @@ static void redis_drive(mtc_tier *base, const mtc_request *awaited,
 {
     redis_tier *tier = (redis_tier *)base;
     mtci_awaited one = {is_complete, awaited};
-    mtci_client_drive(tier->client, awaited ? &one : NULL, until_ms);
+    if (tier->cluster)
+        mtci_cluster_drive(tier->cluster, awaited ? &awaited->mark : NULL,
+                           awaited ? &one : NULL, until_ms);
+    else
+        mtci_client_drive(tier->client, awaited ? &one : NULL, until_ms);
 }
 
 static void redis_abandon(mtc_tier *base, mtc_request *request)
 {
     redis_tier *tier = (redis_tier *)base;
-    mtci_client_abandon(tier->client, request);
+    if (tier->cluster)
+        mtci_cluster_abandon(tier->cluster, &request->mark, request);
+    else
+        mtci_client_abandon(tier->client, request);
 }
 
 static void redis_usage(mtc_tier *base, mtc_tier_usage *out)
@@ -125,7 +139,9 @@ static void redis_usage(mtc_tier *base, mtc_tier_usage *out)
 static mtc_status redis_attach(mtc_tier *base, const mtc_tier_host *host)
 {
     redis_tier *tier = (redis_tier *)base;
-    mtci_redis_settings *settings = mtci_client_settings(tier->client);
+    mtci_redis_settings *settings = tier->cluster
+                                        ? mtci_cluster_settings(tier->cluster)
+                                        : mtci_client_settings(tier->client);
     settings->clock = (mtci_clock){host->now_ms, host->ctx, false};
     settings->log = host->log;
     settings->log_ctx = host->ctx;
@@ -137,6 +153,7 @@ static void redis_close(mtc_tier *base)
 {
     redis_tier *tier = (redis_tier *)base;
     mtci_client_free(tier->client);
+    mtci_cluster_free(tier->cluster);
     free(tier);
 }
 
@@ -222,6 +239,42 @@ static mtc_status read_url(const mtci_url *url, const redis_options *options,
     return status == MTC_OK ? read_login(url, settings, error) : status;
 }
 
+static bool names_cluster(const mtci_url *url)
+{
+    return strstr(url->scheme, "+cluster") != NULL;
+}
+
+static mtc_status read_seeds(const mtci_url *url, mtc_error *error,
+                             mtci_address *seeds, size_t *count)
+{
+    *count = url->host_count > 0 ? url->host_count : 1;
+    seeds[0] = (mtci_address){"127.0.0.1", PORT_DEFAULT};
+    for (size_t i = 0; i < url->host_count; i++) {
+        const mtci_url_host *host = &url->hosts[i];
+        seeds[i].port = host->port != 0 ? host->port : PORT_DEFAULT;
+        if (!copy_text(host->name, seeds[i].host, sizeof seeds[i].host))
+            return mtci_fail(error, MTC_E_INVALID, PART,
+                             "redis: a host is longer than %zu bytes",
+                             sizeof seeds[i].host - 1);
+    }
+    return MTC_OK;
+}
+
+static mtc_status make_cluster(const mtci_url *url,
+                               const mtci_redis_settings *settings,
+                               redis_tier *tier, mtc_error *error)
+{
+    mtci_address seeds[MTCI_URL_HOSTS_MAX];
+    size_t count;
+    if (settings->db != 0)
+        return mtci_fail(error, MTC_E_INVALID, PART,
+                         "redis: a cluster has database 0 alone");
+    mtc_status status = read_seeds(url, error, seeds, &count);
+    if (status != MTC_OK)
+        return status;
+    return mtci_cluster_new(settings, seeds, count, &tier->cluster);
+}
+
 static mtc_status redis_open(const mtci_url *url, const void *options,
                              mtc_error *error, mtc_tier **out)
 {
@@ -230,11 +283,15 @@ static mtc_status redis_open(const mtci_url *url, const void *options,
     if (status != MTC_OK)
         return status;
     redis_tier *tier = calloc(1, sizeof *tier);
-    if (tier)
+    if (tier && names_cluster(url))
+        status = make_cluster(url, &settings, tier, error);
+    else if (tier)
         status = mtci_client_new(&settings, &tier->client);
     explicit_bzero(&settings, sizeof settings);
     if (!tier || status != MTC_OK) {
         free(tier);
+        if (status == MTC_E_INVALID)
+            return status;
         return mtci_fail(error, tier ? status : MTC_E_NO_MEMORY, PART,
                          "redis: no memory or no descriptor for a client");
     }
@@ -248,6 +305,13 @@ mtci_redis_client *mtci_redis_tier_client(mtc_tier *tier)
     if (!tier || tier->ops != &redis_ops)
         return NULL;
     return ((redis_tier *)tier)->client;
+}
+
+mtci_redis_cluster *mtci_redis_tier_cluster(mtc_tier *tier)
+{
+    if (!tier || tier->ops != &redis_ops)
+        return NULL;
+    return ((redis_tier *)tier)->cluster;
 }
 
 static const mtc_tier_ops redis_ops = {
@@ -296,7 +360,9 @@ static const mtci_option_table redis_table = {
 };
 
 const mtci_tier_kind mtci_redis_kind = {
-    .schemes = "redis valkey redis+unix valkey+unix",
+    .schemes = "redis valkey redis+unix valkey+unix redis+cluster "
+               "valkey+cluster",
+    .schemes_of_many = "redis+cluster valkey+cluster",
     .options = &redis_table,
     .options_size = sizeof(redis_options),
     .open = redis_open,

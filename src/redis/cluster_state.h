@@ -1,0 +1,79 @@
+/*
+ * The inside of a cluster, shared by cluster.c, which says where commands go
+ * and what becomes of them, and cluster_drive.c, which waits for them.
+ *
+ * The mutex guards everything here but the commands that a node's client has,
+ * and is never held while a client is called or an owner is told. A client is
+ * called by a thread that is counted in its node's users.
+ */
+#ifndef MTCI_REDIS_CLUSTER_STATE_H
+#define MTCI_REDIS_CLUSTER_STATE_H
+
+#include <pthread.h>
+
+#include "redis/cluster.h"
+#include "redis/order.h"
+#include "redis/topology.h"
+
+/* The place of a command that is with no node. */
+#define MTCI_PLACE_PARKED UINT64_MAX
+
+#define MTCI_CLUSTER_TEXT_SIZE 256
+
+struct mtci_redis_cluster {
+    pthread_mutex_t mutex;
+    _Atomic uint32_t unparked; /* counts up when parked commands go on */
+    mtci_redis_settings settings;
+    mtci_address seeds[MTCI_CLUSTER_SEEDS_MAX];
+    size_t seed_count;
+    uint64_t hash_seed;
+    mtci_topology topology;
+    mtci_order order;
+    mtci_command_queue parked;
+    int64_t parked_due_ms; /* no command in parked is due before this */
+    bool has_outgoing;     /* in some outbox */
+    bool is_dispatching, is_closing;
+
+    /* The question for the map. */
+    bool is_wanted, is_asking;
+    int64_t next_ms;      /* no question before this */
+    uint16_t asked;       /* the node asked, or to be asked first */
+    uint16_t asked_count; /* nodes asked in vain, this time */
+    mtc_status away;      /* why there was no map, and in words */
+    char failure[MTCI_CLUSTER_TEXT_SIZE];
+};
+
+/* What one look at commands leads to; its owner finishes it without the lock.*/
+typedef struct mtci_cluster_turn {
+    int64_t now_ms;
+    mtci_command_queue ready; /* to be placed */
+    mtci_command_queue ended;
+    char text[MTCI_CLUSTER_TEXT_SIZE]; /* of those that ended without a map */
+} mtci_cluster_turn;
+
+static inline mtci_node *mtci_cluster_node(mtci_redis_cluster *cluster,
+                                           uint16_t index)
+{
+    return cluster->topology.nodes[index];
+}
+
+static inline uint64_t mtci_place_get(const uint64_t *place)
+{
+    return __atomic_load_n(place, __ATOMIC_ACQUIRE);
+}
+
+/* Takes the lock. */
+mtci_cluster_turn mtci_cluster_begin_turn(mtci_redis_cluster *cluster);
+
+/* Places what is ready, lets the lock go, sends, and tells owners. */
+void mtci_cluster_end_turn(mtci_redis_cluster *cluster,
+                           mtci_cluster_turn *turn);
+
+/* Parked commands whose time has come are ready. */
+void mtci_cluster_unpark_locked(mtci_redis_cluster *cluster,
+                                mtci_cluster_turn *turn);
+
+/* Asks for the map, if it is wanted and time. */
+void mtci_cluster_ask_locked(mtci_redis_cluster *cluster, int64_t now_ms);
+
+#endif

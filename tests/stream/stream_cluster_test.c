@@ -1,0 +1,165 @@
+/*
+ * labels: server
+ *
+ * Streams on a real cluster, while the slot of the stream moves.
+ */
+#include "mtc/stream.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "mtc/cache.h"
+#include "redis/slots.h"
+#include "support/redis_cluster.h"
+
+#define WAIT_MS 20000
+#define ROUNDS  12
+
+static test_cluster the_cluster;
+static mtc_cache *the_cache;
+
+static int start(void **state)
+{
+    char tiers[200];
+    mtc_cache_options options = MTC_CACHE_OPTIONS_INIT;
+    (void)state;
+    if (!test_server_installed(TEST_REDIS))
+        return 0;
+    if (!test_cluster_start(&the_cluster))
+        return -1;
+    snprintf(tiers, sizeof tiers, "memory %s", the_cluster.url);
+    options.tiers = tiers;
+    return mtc_cache_open(&options, NULL, &the_cache) == MTC_OK ? 0 : -1;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    mtc_cache_close(&the_cache);
+    test_cluster_stop(&the_cluster);
+    return 0;
+}
+
+static mtc_stream *open_stream(const char *key)
+{
+    mtc_stream_options options = MTC_STREAM_OPTIONS_INIT;
+    mtc_stream *stream = NULL;
+    options.deadline_ms = WAIT_MS;
+    assert_int_equal(mtc_stream_open(the_cache, mtc_str(key), &options, NULL,
+                                     &stream),
+                     MTC_OK);
+    return stream;
+}
+
+static mtc_status publish(mtc_stream *stream, unsigned number)
+{
+    char text[16];
+    snprintf(text, sizeof text, "%u", number);
+    mtc_field field = {mtc_str("n"), mtc_str(text)};
+    return mtc_stream_publish(stream, &field, 1, NULL);
+}
+
+/* Takes in one entry after the other, waiting, until count have come. */
+typedef struct reader {
+    mtc_stream *stream;
+    unsigned count, wrong;
+    mtc_status status;
+} reader;
+
+static void *read_all(void *ctx)
+{
+    reader *reader = ctx;
+    mtc_stream_id cursor = {0, 0};
+    unsigned next = 0;
+    while (next < reader->count) {
+        mtc_stream_batch *batch;
+        char text[16];
+        reader->status =
+            mtc_stream_read_after(reader->stream, &cursor, 1, WAIT_MS, &batch);
+        if (reader->status != MTC_OK)
+            return NULL;
+        mtc_field field = mtc_stream_batch_field(batch, 0, 0);
+        snprintf(text, sizeof text, "%u", next++);
+        reader->wrong += field.value.size != strlen(text) ||
+                         memcmp(field.value.data, text, strlen(text)) != 0;
+        mtc_stream_batch_free(&batch);
+    }
+    return NULL;
+}
+
+static void a_waiting_reader_follows_its_stream(void **state)
+{
+    (void)state;
+    test_server_require(TEST_REDIS);
+    mtc_stream *stream = open_stream("news");
+    reader reader = {.stream = stream, .count = 2 * ROUNDS};
+    unsigned slot = mtci_slot_of_key(mtc_str("news"));
+    int owner = test_cluster_owner(&the_cluster, slot);
+    pthread_t thread;
+    pthread_create(&thread, NULL, read_all, &reader);
+    bool is_moved = true;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        assert_int_equal(publish(stream, 2 * i), MTC_OK);
+        int to = (owner + 1) % TEST_CLUSTER_MASTERS;
+        is_moved &= test_cluster_move(&the_cluster, slot, owner, to);
+        owner = to;
+        assert_int_equal(publish(stream, 2 * i + 1), MTC_OK);
+    }
+    pthread_join(thread, NULL);
+    assert_true(is_moved);
+    assert_int_equal(reader.status, MTC_OK);
+    assert_int_equal(reader.wrong, 0);
+    mtc_stream_close(&stream);
+}
+
+static void a_reader_waits_while_the_slot_is_half_way(void **state)
+{
+    (void)state;
+    test_server_require(TEST_REDIS);
+    mtc_stream *stream = open_stream("half");
+    unsigned slot = mtci_slot_of_key(mtc_str("half"));
+    int owner = test_cluster_owner(&the_cluster, slot);
+    int to = (owner + 1) % TEST_CLUSTER_MASTERS;
+    assert_true(test_cluster_begin_move(&the_cluster, slot, owner, to));
+    reader reader = {.stream = stream, .count = 2};
+    pthread_t thread;
+    pthread_create(&thread, NULL, read_all, &reader);
+    assert_int_equal(publish(stream, 0), MTC_OK);
+    assert_true(test_cluster_move(&the_cluster, slot, owner, to));
+    assert_int_equal(publish(stream, 1), MTC_OK);
+    pthread_join(thread, NULL);
+    assert_int_equal(reader.status, MTC_OK);
+    assert_int_equal(reader.wrong, 0);
+    mtc_stream_close(&stream);
+}
+
+static void the_newest_entries_are_read(void **state)
+{
+    mtc_stream_batch *batch;
+    (void)state;
+    test_server_require(TEST_REDIS);
+    mtc_stream *stream = open_stream("newest");
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(publish(stream, i), MTC_OK);
+    assert_int_equal(mtc_stream_read_newest(stream, 2, &batch), MTC_OK);
+    assert_int_equal(mtc_stream_batch_count(batch), 2);
+    mtc_stream_batch_free(&batch);
+    mtc_stream_close(&stream);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_newest_entries_are_read),
+        cmocka_unit_test(a_waiting_reader_follows_its_stream),
+        cmocka_unit_test(a_reader_waits_while_the_slot_is_half_way),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
