@@ -30,6 +30,7 @@ static const struct {
     {"ERR invalid password", MTC_E_DENIED},
     {"WRONGTYPE", MTC_E_INVALID},
     {"CROSSSLOT", MTC_E_INVALID},
+    {MTCI_REPLY_OVERSIZE, MTC_E_TOO_LARGE},
     {"ERR unknown command", MTC_E_UNSUPPORTED},
     {"NOPROTO", MTC_E_UNSUPPORTED},
     {"ERR", MTC_E_INVALID},

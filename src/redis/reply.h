@@ -9,6 +9,10 @@
 
 #include "mtc/tier.h"
 
+/* How the error begins that the reader puts in place of a reply with a bulk
+ * over its limit. */
+#define MTCI_REPLY_OVERSIZE "OVERSIZE"
+
 /* Bits, so that a command can say which types answer it. */
 typedef enum mtci_reply_type {
     MTCI_REPLY_NIL = 1,     /* also RESP3 null */
