@@ -46,6 +46,11 @@ mtc_slice mtci_reply_slice(const mtci_reply *reply);
 /* What an error reply means to a caller; docs/errors.md has the table. */
 mtc_status mtci_reply_error_status(const mtci_reply *reply);
 
+/* Numbers the kinds that the table tells apart, those it does not know as one;
+ * below MTCI_REPLY_ERROR_KINDS. */
+#define MTCI_REPLY_ERROR_KINDS 32
+size_t mtci_reply_error_kind(const mtci_reply *reply);
+
 /* Writes the text of an error reply, cut to size and without control
  * characters. */
 void mtci_reply_error_text(const mtci_reply *reply, char *text, size_t size);

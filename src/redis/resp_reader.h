@@ -6,8 +6,9 @@
  * checked. The first violation poisons the reader for good: what follows can
  * no longer be told apart. A bulk over the caller's limit is no violation: its
  * bytes are dropped as they come, and the reply that it belongs to is an error
- * of the reader's own, MTCI_REPLY_OVERSIZE. Bulks of MTCI_RESP_DIRECT_SIZE and more are received
- * straight into the value that is handed out. One owner, one thread.
+ * of the reader's own, MTCI_REPLY_OVERSIZE. Bulks of MTCI_RESP_DIRECT_SIZE and
+ * more are received straight into the value that is handed out. One owner, one
+ * thread.
  */
 #ifndef MTCI_REDIS_RESP_READER_H
 #define MTCI_REDIS_RESP_READER_H

@@ -232,12 +232,6 @@ static mtc_status judge(const mtci_redis_form *form, mtc_request *request,
     return form->is_checked ? MTC_E_CORRUPT : MTC_OK;
 }
 
-static mtc_status explain(const mtci_reply *error, char *failure, size_t size)
-{
-    mtci_reply_error_text(error, failure, size);
-    return mtci_reply_error_status(error);
-}
-
 mtc_status mtci_redis_entry_found(const mtci_redis_form *form,
                                   mtci_redis_command *command, char *failure,
                                   size_t failure_size, bool *is_damaged)
@@ -246,10 +240,6 @@ mtc_status mtci_redis_entry_found(const mtci_redis_form *form,
     mtci_reply *life = &command->replies[0];
     mtci_reply *found = &command->replies[1];
     *is_damaged = false;
-    if (found->type == MTCI_REPLY_ERROR)
-        return explain(found, failure, failure_size);
-    if (life->type == MTCI_REPLY_ERROR)
-        return explain(life, failure, failure_size);
     if (found->type == MTCI_REPLY_NIL ||
         (life->integer <= 0 && life->integer != PTTL_NO_END))
         return MTC_MISS;

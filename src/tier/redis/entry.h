@@ -27,9 +27,9 @@ mtci_redis_command *mtci_redis_entry_command(const mtci_redis_form *form,
                                              mtc_verb verb,
                                              mtc_request *request);
 
-/* Judges the reply to a READ and fills value and facts of the request. MTC_OK,
- * MTC_MISS, or an error, then with failure. *is_damaged: a frame that was
- * not whole; it counts as a miss. */
+/* Judges the replies to a READ, neither an error, and fills value and facts of
+ * the request. MTC_OK, MTC_MISS, or an error, then with failure. *is_damaged:
+ * not what was stored; it counts as a miss. */
 mtc_status mtci_redis_entry_found(const mtci_redis_form *form,
                                   mtci_redis_command *command, char *failure,
                                   size_t failure_size, bool *is_damaged);

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "tier/open.h"
 #include "tier/redis/entry.h"
+#include "tier/redis/refusals.h"
 
 #define PART           "redis"
 #define PORT_DEFAULT   6379
@@ -39,6 +40,8 @@ typedef struct redis_tier {
     mtc_tier base;
     mtci_redis_client *client;
     mtci_redis_form form; /* constant once attached */
+    const mtc_tier_host *host;
+    mtci_redis_refusals refusals;
     _Atomic uint64_t damaged;
 } redis_tier;
 
@@ -46,19 +49,41 @@ static const mtc_tier_ops redis_ops;
 
 /* -- requests ------------------------------------------------------------ */
 
-/* A command's request is told how it ended. READ needs the tier's counter,
- * and finds it in the request's link. */
+/* An error reply among those that a command got, or NULL. */
+static const mtci_reply *find_error(const mtci_redis_command *command)
+{
+    for (size_t i = command->replied; i > 0; i--)
+        if (command->replies[i - 1].type == MTCI_REPLY_ERROR)
+            return &command->replies[i - 1];
+    return NULL;
+}
+
+/* How a command failed, its own way or the server's; MTC_OK: it did not. */
+static mtc_status explain(redis_tier *tier, const mtci_redis_command *command,
+                          char failure[FAILURE_SIZE])
+{
+    const mtci_reply *error = find_error(command);
+    if (command->status != MTC_OK) {
+        snprintf(failure, FAILURE_SIZE, "%s",
+                 command->failure ? command->failure : "");
+        return command->status;
+    }
+    if (!error)
+        return MTC_OK;
+    mtci_redis_refusals_note(&tier->refusals, tier->host, error);
+    mtci_reply_error_text(error, failure, FAILURE_SIZE);
+    return mtci_reply_error_status(error);
+}
+
+/* A command's request is told how it ended, and knows its tier by its link. */
 static void finish_read(mtci_redis_command *command)
 {
     mtc_request *request = command->ctx;
     redis_tier *tier = request->link;
     char failure[FAILURE_SIZE] = "";
     bool is_damaged = false;
-    mtc_status status = command->status;
-    if (status != MTC_OK)
-        snprintf(failure, sizeof failure, "%s",
-                 command->failure ? command->failure : "");
-    else
+    mtc_status status = explain(tier, command, failure);
+    if (status == MTC_OK)
         status = mtci_redis_entry_found(&tier->form, command, failure,
                                         sizeof failure, &is_damaged);
     if (is_damaged)
@@ -71,14 +96,7 @@ static void finish_write(mtci_redis_command *command)
 {
     mtc_request *request = command->ctx;
     char failure[FAILURE_SIZE] = "";
-    mtc_status status = command->status;
-    if (status != MTC_OK) {
-        snprintf(failure, sizeof failure, "%s",
-                 command->failure ? command->failure : "");
-    } else if (command->replies[0].type == MTCI_REPLY_ERROR) {
-        status = mtci_reply_error_status(&command->replies[0]);
-        mtci_reply_error_text(&command->replies[0], failure, sizeof failure);
-    }
+    mtc_status status = explain(request->link, command, failure);
     mtci_command_free(command);
     mtc_request_complete(request, status, failure[0] ? failure : NULL);
 }
@@ -135,6 +153,7 @@ static mtc_status redis_attach(mtc_tier *base, const mtc_tier_host *host)
 {
     redis_tier *tier = (redis_tier *)base;
     mtci_redis_settings *settings = mtci_client_settings(tier->client);
+    tier->host = host;
     settings->clock = (mtci_clock){host->now_ms, host->ctx, false};
     settings->log = host->log;
     settings->log_ctx = host->ctx;
