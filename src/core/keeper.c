@@ -122,17 +122,15 @@ static void schedule_probe(mtci_keeper *keeper, int i, int64_t now_ms)
     keeper->probe_at_ms[i] = now_ms + gap;
 }
 
-/* A tier that comes and goes says so once a minute, or for another reason. */
-static bool is_news(mtci_keeper *keeper, const mtci_lane *lane,
-                    mtc_status reason, int64_t now_ms)
+/* A tier that comes and goes says so once a minute for each reason. */
+static bool is_news(mtci_told_fall *told, mtc_status reason, int64_t now_ms)
 {
-    mtci_told_fall *told = &keeper->told[lane->index];
-    if (told->reason == reason && now_ms - told->at_ms < MTCI_KEEPER_TELL_MS) {
+    int64_t *due_ms = &told->due_ms[-reason % MTCI_KEEPER_REASONS];
+    if (now_ms < *due_ms) {
         told->untold++;
         return false;
     }
-    told->reason = reason;
-    told->at_ms = now_ms;
+    *due_ms = now_ms + MTCI_KEEPER_TELL_MS;
     return true;
 }
 
@@ -147,7 +145,7 @@ static void note_fall(mtci_keeper *keeper, mtci_lane *lane, int64_t now_ms)
     keeper->fell_ms[lane->index] = now_ms;
     keeper->probe_gap_ms[lane->index] = 0;
     schedule_probe(keeper, lane->index, now_ms);
-    told->is_told = is_news(keeper, lane, reason, now_ms);
+    told->is_told = is_news(told, reason, now_ms);
     if (!told->is_told)
         return;
     if (told->untold > 0)

@@ -22,6 +22,7 @@
 #define MTCI_KEEPER_IDLE_MS      1000 /* otherwise */
 #define MTCI_KEEPER_PROBE_MS_MIN 50
 #define MTCI_KEEPER_PROBE_MS_MAX 1000
+#define MTCI_KEEPER_REASONS      16
 #define MTCI_KEEPER_TELL_MS      60000 /* between lines on one tier */
 #define MTCI_KEEPER_PAY_BATCH    64u
 
@@ -29,10 +30,9 @@ struct mtc_cache;
 
 /* What the log was told last of a tier that fell. */
 typedef struct mtci_told_fall {
-    mtc_status reason;
-    int64_t at_ms;
-    uint64_t untold; /* falls since */
-    bool is_told;    /* the one it lies in now */
+    int64_t due_ms[MTCI_KEEPER_REASONS]; /* of the next line, by -status */
+    uint64_t untold;                     /* falls since the last line */
+    bool is_told;                        /* the one it lies in now */
 } mtci_told_fall;
 
 typedef struct mtci_keeper {
