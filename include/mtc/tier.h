@@ -504,9 +504,9 @@ MTC_API size_t mtc_frame_write(const mtc_frame *frame, void *buffer);
  * @param bytes from outside, of any content.
  * @param frame receives slices into bytes; left_ms becomes MTC_NO_END. The
  *        value begins at a multiple of 8 bytes. Emptied unless MTC_OK.
- * @return MTC_OK; MTC_MISS for an unknown version or an unknown required
- *         field; MTC_E_CORRUPT for anything that mtc_frame_write did not
- *         write.
+ * @return MTC_OK; MTC_MISS for an unknown version, an unknown required field,
+ *         or a compressed value; MTC_E_CORRUPT for anything that
+ *         mtc_frame_write did not write.
  *
  * **Returns** as above.
  * **Threads** any.
@@ -514,6 +514,60 @@ MTC_API size_t mtc_frame_write(const mtc_frame *frame, void *buffer);
  * **Since** 0.1
  */
 MTC_API mtc_status mtc_frame_read(mtc_slice bytes, mtc_frame *frame);
+
+/** How the value of a frame is compressed. The numbers are fixed for good. */
+typedef enum mtc_compression {
+    /** Not at all. */
+    MTC_COMPRESSION_NONE = 0,
+    /** lz4, block format: for speed. */
+    MTC_COMPRESSION_LZ4 = 1,
+    /** zstd: for size. */
+    MTC_COMPRESSION_ZSTD = 2
+} mtc_compression;
+
+/**
+ * Writes a frame whose value is compressed, if that saves an eighth of the
+ * value's size or more, everything counted. mtc_frame_open reads it;
+ * mtc_frame_read finds a miss.
+ *
+ * @param frame what to write, as for mtc_frame_write.
+ * @param method how to compress.
+ * @param out receives a counted value that is the whole frame; emptied unless
+ *        MTC_OK.
+ * @return MTC_OK; MTC_E_TOO_LARGE: it would not save that much;
+ *         MTC_E_UNSUPPORTED: this build does not have the method;
+ *         MTC_E_NO_MEMORY.
+ *
+ * **Returns** as above.
+ * **Threads** any.
+ * **Blocks** never; takes time as the value is long.
+ * **Since** 0.1
+ */
+MTC_API mtc_status mtc_frame_compress(const mtc_frame *frame,
+                                      mtc_compression method, mtc_value *out);
+
+/**
+ * Reads a frame that fills a value, compressed or not, and leaves the value
+ * that was in it: in place where it was not compressed, else a new one, of a
+ * size that is looked at before anything is allocated.
+ *
+ * @param value a counted value with bytes from outside, of any content; as
+ *        it was unless MTC_OK.
+ * @param size_max the largest value to accept out of a compressed one.
+ * @param frame receives slices that live as long as value; left_ms becomes
+ *        MTC_NO_END. Emptied unless MTC_OK.
+ * @return MTC_OK; MTC_MISS for an unknown version, an unknown required field,
+ *         or a compression that is unknown or not in this build;
+ *         MTC_E_TOO_LARGE: larger than size_max; MTC_E_CORRUPT for anything
+ *         that the library did not write; MTC_E_NO_MEMORY.
+ *
+ * **Returns** as above.
+ * **Threads** any.
+ * **Blocks** never; takes time as the value is long.
+ * **Since** 0.1
+ */
+MTC_API mtc_status mtc_frame_open(mtc_value *value, size_t size_max,
+                                  mtc_frame *frame);
 
 /** One option of a tier URL or of the cache. */
 typedef struct mtc_option_info {

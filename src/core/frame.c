@@ -6,10 +6,11 @@
  * of it is right, and lengths are not believed even then. Stateless; any
  * thread.
  */
+#include "core/frame.h"
+
 #include <assert.h>
 
 #include "base/hash.h"
-#include "mtc/tier.h"
 
 /* Before the fields: magic, version, size of the fields, checksum. */
 #define HEAD_SIZE     16
@@ -21,6 +22,7 @@
 
 /* Far beyond any life, and two of them can be added. */
 #define LENGTH_MS_MAX (INT64_MAX / 4)
+#define TRUE_SIZE_MAX (INT64_MAX / 4)
 
 /* A reader that does not know the field must not use the frame. */
 #define REQUIRED 0x80
@@ -33,8 +35,11 @@ enum field_tag {
     FIELD_LOAD = 4,
     FIELD_ETAG = 5,
     FIELD_KEY = REQUIRED | 6,
-    FIELD_TIME = 7
+    FIELD_TIME = 7,
+    FIELD_PACKING = REQUIRED | 8
 };
+
+#define PACKING_SIZE 9
 
 /* No text begins with these: the first byte occurs in no UTF-8, the last in
  * no other text. */
@@ -84,7 +89,7 @@ static size_t field_size(bool is_written, size_t size)
 }
 
 /* Of all fields, filled up so that the value begins at a multiple of 8. */
-static size_t fields_size(const mtc_frame *frame)
+static size_t fields_size(const mtc_frame *frame, mtci_packing packing)
 {
     const mtc_facts *facts = &frame->facts;
     size_t size = field_size(facts->kind != MTC_KIND_VALUE, 1) +
@@ -93,7 +98,8 @@ static size_t fields_size(const mtc_frame *frame)
                   field_size(facts->load_ms > 0, 4) +
                   field_size(facts->etag.size > 0, facts->etag.size) +
                   field_size(frame->key.size > 0, frame->key.size) +
-                  field_size(frame->time_ms != 0, 8);
+                  field_size(frame->time_ms != 0, 8) +
+                  field_size(packing.method != 0, PACKING_SIZE);
 
     return (size + 7) & ~(size_t)7;
 }
@@ -125,8 +131,19 @@ static unsigned char *length_field_put(unsigned char *at, int tag, size_t size,
     return number_field_put(at, tag, size, length > 0 ? length : 0);
 }
 
+static unsigned char *packing_field_put(unsigned char *at, mtci_packing packing)
+{
+    unsigned char bytes[PACKING_SIZE];
+
+    bytes[0] = (unsigned char)packing.method;
+    number_put(bytes + 1, 8, packing.true_size);
+    return bytes_field_put(at, FIELD_PACKING,
+                           mtc_bytes(bytes, packing.method ? PACKING_SIZE : 0));
+}
+
 /* In the order of their numbers, which the reader insists on. */
-static unsigned char *fields_put(unsigned char *at, const mtc_frame *frame)
+static unsigned char *fields_put(unsigned char *at, const mtc_frame *frame,
+                                 mtci_packing packing)
 {
     const mtc_facts *facts = &frame->facts;
 
@@ -136,7 +153,8 @@ static unsigned char *fields_put(unsigned char *at, const mtc_frame *frame)
     at = length_field_put(at, FIELD_LOAD, 4, facts->load_ms);
     at = bytes_field_put(at, FIELD_ETAG, facts->etag);
     at = bytes_field_put(at, FIELD_KEY, frame->key);
-    return number_field_put(at, FIELD_TIME, 8, frame->time_ms);
+    at = number_field_put(at, FIELD_TIME, 8, frame->time_ms);
+    return packing_field_put(at, packing);
 }
 
 static bool length_read(mtc_slice field, size_t size, int64_t max, int64_t *out)
@@ -181,7 +199,22 @@ static mtc_status time_read(mtc_slice field, int64_t *out)
     return *out == 0 ? MTC_E_CORRUPT : MTC_OK;
 }
 
-static mtc_status field_read(int tag, mtc_slice field, mtc_frame *frame)
+/* A method that is not known is no damage: a later version's. */
+static mtc_status packing_read(mtc_slice field, mtci_packing *out)
+{
+    const unsigned char *bytes = field.data;
+    int64_t true_size;
+
+    if (field.size != PACKING_SIZE || bytes[0] == MTC_COMPRESSION_NONE ||
+        !length_read(mtc_bytes(bytes + 1, 8), 8, TRUE_SIZE_MAX, &true_size)) {
+        return MTC_E_CORRUPT;
+    }
+    *out = (mtci_packing){bytes[0], (uint64_t)true_size};
+    return bytes[0] > MTC_COMPRESSION_ZSTD ? MTC_MISS : MTC_OK;
+}
+
+static mtc_status field_read(int tag, mtc_slice field, mtc_frame *frame,
+                             mtci_packing *packing)
 {
     mtc_facts *facts = &frame->facts;
     bool is_right = true;
@@ -208,6 +241,8 @@ static mtc_status field_read(int tag, mtc_slice field, mtc_frame *frame)
         break;
     case FIELD_TIME:
         return time_read(field, &frame->time_ms);
+    case FIELD_PACKING:
+        return packing_read(field, packing);
     default:
         return tag & REQUIRED ? MTC_MISS : MTC_OK;
     }
@@ -221,7 +256,7 @@ static bool filling_is_right(const unsigned char *at, const unsigned char *end)
 }
 
 static mtc_status fields_read(const unsigned char *at, const unsigned char *end,
-                              mtc_frame *frame)
+                              mtc_frame *frame, mtci_packing *packing)
 {
     int number = 0;
     mtc_status status, result = MTC_OK;
@@ -234,7 +269,8 @@ static mtc_status fields_read(const unsigned char *at, const unsigned char *end,
             return MTC_E_CORRUPT;
         }
         number = *at & ~REQUIRED;
-        status = field_read(*at, mtc_bytes(at + FIELD_HEAD, size), frame);
+        status =
+            field_read(*at, mtc_bytes(at + FIELD_HEAD, size), frame, packing);
         if (status == MTC_E_CORRUPT) {
             return status;
         }
@@ -269,16 +305,16 @@ bool mtc_frame_is(mtc_slice bytes)
            memcmp(bytes.data, magic, sizeof(magic)) == 0;
 }
 
-size_t mtc_frame_size(const mtc_frame *frame)
+size_t mtci_frame_before_value(const mtc_frame *frame, mtci_packing packing)
 {
-    return HEAD_SIZE + fields_size(frame) + frame->value.size;
+    return HEAD_SIZE + fields_size(frame, packing);
 }
 
-size_t mtc_frame_write(const mtc_frame *frame, void *buffer)
+void mtci_frame_seal(const mtc_frame *frame, mtci_packing packing, void *buffer,
+                     size_t size)
 {
     unsigned char *bytes = buffer;
-    size_t before_value = HEAD_SIZE + fields_size(frame);
-    size_t size = before_value + frame->value.size;
+    size_t before_value = mtci_frame_before_value(frame, packing);
     unsigned char *end;
 
     assert(frame->facts.etag.size <= 255);
@@ -286,16 +322,13 @@ size_t mtc_frame_write(const mtc_frame *frame, void *buffer)
     memcpy(bytes, magic, sizeof(magic));
     bytes[4] = VERSION;
     number_put(bytes + 5, 3, before_value - HEAD_SIZE);
-    end = fields_put(bytes + HEAD_SIZE, frame);
+    end = fields_put(bytes + HEAD_SIZE, frame, packing);
     memset(end, 0, (size_t)(bytes + before_value - end));
-    if (frame->value.size > 0) {
-        memcpy(bytes + before_value, frame->value.data, frame->value.size);
-    }
     number_put(bytes + CHECKED_SIZE, 8, checksum(bytes, size));
-    return size;
 }
 
-mtc_status mtc_frame_read(mtc_slice bytes, mtc_frame *frame)
+mtc_status mtci_frame_parse(mtc_slice bytes, mtc_frame *frame,
+                            mtci_packing *packing)
 {
     const unsigned char *data = bytes.data;
     size_t before_value = 0;
@@ -303,8 +336,10 @@ mtc_status mtc_frame_read(mtc_slice bytes, mtc_frame *frame)
     mtc_status status = frame_check(bytes, &before_value);
 
     *frame = found;
+    *packing = MTCI_UNPACKED;
     if (status == MTC_OK) {
-        status = fields_read(data + HEAD_SIZE, data + before_value, &found);
+        status =
+            fields_read(data + HEAD_SIZE, data + before_value, &found, packing);
     }
     if (status != MTC_OK) {
         return status;
@@ -312,4 +347,34 @@ mtc_status mtc_frame_read(mtc_slice bytes, mtc_frame *frame)
     found.value = mtc_bytes(data + before_value, bytes.size - before_value);
     *frame = found;
     return MTC_OK;
+}
+
+size_t mtc_frame_size(const mtc_frame *frame)
+{
+    return mtci_frame_before_value(frame, MTCI_UNPACKED) + frame->value.size;
+}
+
+size_t mtc_frame_write(const mtc_frame *frame, void *buffer)
+{
+    size_t before_value = mtci_frame_before_value(frame, MTCI_UNPACKED);
+    size_t size = before_value + frame->value.size;
+
+    if (frame->value.size > 0) {
+        memcpy((char *)buffer + before_value, frame->value.data,
+               frame->value.size);
+    }
+    mtci_frame_seal(frame, MTCI_UNPACKED, buffer, size);
+    return size;
+}
+
+mtc_status mtc_frame_read(mtc_slice bytes, mtc_frame *frame)
+{
+    mtci_packing packing;
+    mtc_status status = mtci_frame_parse(bytes, frame, &packing);
+
+    if (status != MTC_OK || packing.method == MTC_COMPRESSION_NONE) {
+        return status;
+    }
+    *frame = (mtc_frame){.facts = {.left_ms = MTC_NO_END}};
+    return MTC_MISS;
 }

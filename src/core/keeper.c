@@ -92,6 +92,14 @@ static bool pay_debts(mtc_cache *cache, mtci_lane *lane)
 
 /* -- a tier that fell --------------------------------------------------- */
 
+/* Whether the tier itself has spoken. Something odd under the probe's key is
+ * no reason to stay away from all others. */
+static bool is_answer(mtc_status status)
+{
+    return status == MTC_OK || status == MTC_MISS || status == MTC_E_INVALID ||
+           status == MTC_E_TOO_LARGE;
+}
+
 static bool probe(mtci_lane *lane)
 {
     mtci_op *op = mtci_op_new(lane, MTC_VERB_READ, mtc_str(PROBE_KEY), 0);
@@ -101,7 +109,7 @@ static bool probe(mtci_lane *lane)
     mtci_lane_submit(lane, &op, 1);
     mtc_status status = mtci_lane_wait(lane, op, MTC_NO_END);
     mtci_op_release(op);
-    return status == MTC_OK || status == MTC_MISS;
+    return is_answer(status);
 }
 
 static void schedule_probe(mtci_keeper *keeper, int i, int64_t now_ms)
@@ -114,17 +122,51 @@ static void schedule_probe(mtci_keeper *keeper, int i, int64_t now_ms)
     keeper->probe_at_ms[i] = now_ms + gap;
 }
 
+/* A tier that comes and goes says so once a minute for each reason. */
+static bool is_news(mtci_told_fall *told, mtc_status reason, int64_t now_ms)
+{
+    int64_t *due_ms = &told->due_ms[-reason % MTCI_KEEPER_REASONS];
+    if (now_ms < *due_ms) {
+        told->untold++;
+        return false;
+    }
+    *due_ms = now_ms + MTCI_KEEPER_TELL_MS;
+    return true;
+}
+
 static void note_fall(mtci_keeper *keeper, mtci_lane *lane, int64_t now_ms)
 {
     char text[sizeof(lane->last_error_text)];
     pthread_mutex_lock(&lane->mutex);
     memcpy(text, lane->last_error_text, sizeof(text));
+    mtc_status reason = lane->last_error;
     pthread_mutex_unlock(&lane->mutex);
+    mtci_told_fall *told = &keeper->told[lane->index];
     keeper->fell_ms[lane->index] = now_ms;
     keeper->probe_gap_ms[lane->index] = 0;
     schedule_probe(keeper, lane->index, now_ms);
-    mtci_log_line(&keeper->cache->log, MTC_LOG_WARNING, lane->ops->scheme,
-                  "tier %d is down: %s", lane->index, text);
+    told->is_told = is_news(told, reason, now_ms);
+    if (!told->is_told)
+        return;
+    if (told->untold > 0)
+        mtci_log_line(&keeper->cache->log, MTC_LOG_WARNING, lane->ops->scheme,
+                      "tier %d is down: %s (and was %llu times more since this "
+                      "was said last)",
+                      lane->index, text, (unsigned long long)told->untold);
+    else
+        mtci_log_line(&keeper->cache->log, MTC_LOG_WARNING, lane->ops->scheme,
+                      "tier %d is down: %s", lane->index, text);
+    told->untold = 0;
+}
+
+static void note_return(mtci_keeper *keeper, const mtci_lane *lane)
+{
+    int64_t *fell_ms = &keeper->fell_ms[lane->index];
+    if (keeper->told[lane->index].is_told)
+        mtci_log_line(&keeper->cache->log, MTC_LOG_WARNING, lane->ops->scheme,
+                      "tier %d is back after %lld ms", lane->index,
+                      (long long)(mtci_boot_ms() - *fell_ms));
+    *fell_ms = 0;
 }
 
 /* Debts are paid before anybody reads the tier again. What it refuses to
@@ -138,8 +180,7 @@ static bool is_back(mtc_cache *cache, mtci_lane *lane)
 static void keep_down(mtci_keeper *keeper, mtci_lane *lane)
 {
     int64_t now_ms = mtci_boot_ms();
-    int64_t *fell_ms = &keeper->fell_ms[lane->index];
-    if (*fell_ms == 0)
+    if (keeper->fell_ms[lane->index] == 0)
         note_fall(keeper, lane, now_ms);
     if (now_ms < keeper->probe_at_ms[lane->index])
         return;
@@ -148,10 +189,7 @@ static void keep_down(mtci_keeper *keeper, mtci_lane *lane)
         return;
     }
     atomic_store_explicit(&lane->is_down, false, memory_order_release);
-    mtci_log_line(&keeper->cache->log, MTC_LOG_WARNING, lane->ops->scheme,
-                  "tier %d is back after %lld ms", lane->index,
-                  (long long)(mtci_boot_ms() - *fell_ms));
-    *fell_ms = 0;
+    note_return(keeper, lane);
 }
 
 /* -- the round ---------------------------------------------------------- */

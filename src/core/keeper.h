@@ -22,9 +22,18 @@
 #define MTCI_KEEPER_IDLE_MS      1000 /* otherwise */
 #define MTCI_KEEPER_PROBE_MS_MIN 50
 #define MTCI_KEEPER_PROBE_MS_MAX 1000
+#define MTCI_KEEPER_REASONS      16
+#define MTCI_KEEPER_TELL_MS      60000 /* between lines on one tier */
 #define MTCI_KEEPER_PAY_BATCH    64u
 
 struct mtc_cache;
+
+/* What the log was told last of a tier that fell. */
+typedef struct mtci_told_fall {
+    int64_t due_ms[MTCI_KEEPER_REASONS]; /* of the next line, by -status */
+    uint64_t untold;                     /* falls since the last line */
+    bool is_told;                        /* the one it lies in now */
+} mtci_told_fall;
 
 typedef struct mtci_keeper {
     struct mtc_cache *cache;
@@ -43,6 +52,7 @@ typedef struct mtci_keeper {
     int64_t probe_at_ms[MTC_TIERS_MAX];
     int64_t probe_gap_ms[MTC_TIERS_MAX];
     int64_t fell_ms[MTC_TIERS_MAX];
+    mtci_told_fall told[MTC_TIERS_MAX];
     char key[MTC_KEY_SIZE_MAX]; /* of the debt that is being paid */
 } mtci_keeper;
 

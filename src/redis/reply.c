@@ -22,18 +22,28 @@ static const struct {
     {"ASK", MTC_E_UNAVAILABLE},
     {"TRYAGAIN", MTC_E_UNAVAILABLE},
     {"UNBLOCKED", MTC_E_UNAVAILABLE},
+    {"EXECABORT", MTC_E_UNAVAILABLE},
     {"ERR max number of clients", MTC_E_UNAVAILABLE},
     {"NOAUTH", MTC_E_DENIED},
     {"WRONGPASS", MTC_E_DENIED},
+    /* The key alone, in the words of up to 7.0 and of later ones. */
+    {"NOPERM this user has no permissions to access", MTC_E_INVALID},
+    {"NOPERM No permissions to access a key", MTC_E_INVALID},
     {"NOPERM", MTC_E_DENIED},
     {"ERR AUTH", MTC_E_DENIED},
     {"ERR invalid password", MTC_E_DENIED},
     {"WRONGTYPE", MTC_E_INVALID},
     {"CROSSSLOT", MTC_E_INVALID},
+    {MTCI_REPLY_OVERSIZE, MTC_E_TOO_LARGE},
     {"ERR unknown command", MTC_E_UNSUPPORTED},
     {"NOPROTO", MTC_E_UNSUPPORTED},
     {"ERR", MTC_E_INVALID},
 };
+
+#define ERROR_COUNT (sizeof ERRORS / sizeof *ERRORS)
+
+_Static_assert(ERROR_COUNT < MTCI_REPLY_ERROR_KINDS,
+               "the last number is for those that are not in the table");
 
 static void free_tree(mtci_reply *reply)
 {
@@ -70,16 +80,22 @@ mtc_slice mtci_reply_slice(const mtci_reply *reply)
     return mtc_bytes(NULL, 0);
 }
 
-mtc_status mtci_reply_error_status(const mtci_reply *reply)
+size_t mtci_reply_error_kind(const mtci_reply *reply)
 {
     mtc_slice text = mtci_reply_slice(reply);
-    for (size_t i = 0; i < sizeof ERRORS / sizeof *ERRORS; i++) {
+    for (size_t i = 0; i < ERROR_COUNT; i++) {
         size_t size = strlen(ERRORS[i].beginning);
         if (text.size >= size &&
             memcmp(text.data, ERRORS[i].beginning, size) == 0)
-            return ERRORS[i].status;
+            return i;
     }
-    return MTC_E_UNAVAILABLE;
+    return ERROR_COUNT;
+}
+
+mtc_status mtci_reply_error_status(const mtci_reply *reply)
+{
+    size_t kind = mtci_reply_error_kind(reply);
+    return kind < ERROR_COUNT ? ERRORS[kind].status : MTC_E_UNAVAILABLE;
 }
 
 void mtci_reply_error_text(const mtci_reply *reply, char *text, size_t size)

@@ -9,6 +9,10 @@
 
 #include "mtc/tier.h"
 
+/* How the error begins that the reader puts in place of a reply with a bulk
+ * over its limit. */
+#define MTCI_REPLY_OVERSIZE "OVERSIZE"
+
 /* Bits, so that a command can say which types answer it. */
 typedef enum mtci_reply_type {
     MTCI_REPLY_NIL = 1,     /* also RESP3 null */
@@ -41,6 +45,11 @@ mtc_slice mtci_reply_slice(const mtci_reply *reply);
 
 /* What an error reply means to a caller; docs/errors.md has the table. */
 mtc_status mtci_reply_error_status(const mtci_reply *reply);
+
+/* Numbers the kinds that the table tells apart, those it does not know as one;
+ * below MTCI_REPLY_ERROR_KINDS. */
+#define MTCI_REPLY_ERROR_KINDS 32
+size_t mtci_reply_error_kind(const mtci_reply *reply);
 
 /* Writes the text of an error reply, cut to size and without control
  * characters. */

@@ -4,6 +4,7 @@
  */
 #include "redis/resp_reader.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* What an array is given first; it grows as elements really come, so that a
@@ -120,6 +121,22 @@ static mtc_status make_nil(mtci_resp_reader *reader, mtc_slice text,
     return MTC_OK;
 }
 
+/* A bulk that the caller does not want: a nil in its place, for now. A push
+ * answers no command, and has no place for an error. */
+static mtc_status begin_skip(mtci_resp_reader *reader, size_t size)
+{
+    bool is_push =
+        reader->depth > 0 && reader->levels[0].array.type == MTCI_REPLY_PUSH;
+    if (size > MTCI_RESP_BULK_SIZE_MAX || is_push)
+        return corrupt(reader, "bulk over the limit");
+    reader->oversize = size;
+    reader->skip_size = size;
+    reader->bulk = (mtci_reply){.type = MTCI_REPLY_NIL};
+    reader->bulk_filled = 0;
+    reader->in_bulk = true;
+    return MTC_PENDING;
+}
+
 /* The header of a bulk: nil at once, else the reader is in a bulk. */
 static mtc_status begin_bulk(mtci_resp_reader *reader, mtci_reply_type type,
                              mtc_slice text, mtci_reply *reply)
@@ -132,7 +149,7 @@ static mtc_status begin_bulk(mtci_resp_reader *reader, mtci_reply_type type,
         return MTC_OK;
     }
     if ((uint64_t)size > reader->bulk_size_max)
-        return corrupt(reader, "bulk over the limit");
+        return begin_skip(reader, (size_t)size);
     if (!count_size(reader, (size_t)size))
         return corrupt(reader, "reply over the limit");
     void *bytes;
@@ -146,9 +163,19 @@ static mtc_status begin_bulk(mtci_resp_reader *reader, mtci_reply_type type,
     return MTC_PENDING;
 }
 
+/* Drops what has come of a bulk that is skipped. */
+static void skip_input(mtci_resp_reader *reader)
+{
+    size_t have = reader->end - reader->begin;
+    size_t size = have < reader->skip_size ? have : reader->skip_size;
+    reader->skip_size -= size;
+    reader->begin += size;
+}
+
 /* Fills the bulk from the input; MTC_OK when it is whole. */
 static mtc_status take_bulk(mtci_resp_reader *reader, mtci_reply *reply)
 {
+    skip_input(reader);
     size_t missing = reader->bulk.bytes.size - reader->bulk_filled;
     size_t have = reader->end - reader->begin;
     size_t size = have < missing ? have : missing;
@@ -158,7 +185,7 @@ static mtc_status take_bulk(mtci_resp_reader *reader, mtci_reply *reply)
     reader->bulk_filled += size;
     reader->begin += size;
     reader->scanned = reader->begin;
-    if (reader->end - reader->begin < CRLF_SIZE)
+    if (reader->skip_size > 0 || reader->end - reader->begin < CRLF_SIZE)
         return MTC_PENDING;
     if (memcmp(reader->input + reader->begin, "\r\n", CRLF_SIZE) != 0)
         return corrupt(reader, "wrong end of a bulk");
@@ -329,6 +356,18 @@ void mtci_resp_reader_fed(mtci_resp_reader *reader, size_t size)
         reader->end += size;
 }
 
+/* Ends a reply of which a bulk was skipped: an error instead of it. */
+static mtc_status replace_oversized(mtci_resp_reader *reader, mtci_reply *reply)
+{
+    char text[96];
+    size_t size = (size_t)snprintf(text, sizeof text,
+                                   MTCI_REPLY_OVERSIZE
+                                   " %zu bytes, more than the limit of %zu",
+                                   reader->oversize, reader->bulk_size_max);
+    mtci_reply_fini(reply);
+    return make_text(reader, MTCI_REPLY_ERROR, mtc_bytes(text, size), reply);
+}
+
 mtc_status mtci_resp_reader_next(mtci_resp_reader *reader, mtci_reply *reply)
 {
     *reply = (mtci_reply){0};
@@ -341,8 +380,11 @@ mtc_status mtci_resp_reader_next(mtci_resp_reader *reader, mtci_reply *reply)
             status = place(reader, &item);
         else if (status == MTC_PENDING)
             return MTC_PENDING;
+        if (status == MTC_OK && reader->oversize > 0)
+            status = replace_oversized(reader, &item);
         if (status == MTC_OK) {
             *reply = item;
+            reader->oversize = 0;
             reader->elements = 0;
             reader->reply_size = 0;
             return MTC_OK;

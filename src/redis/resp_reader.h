@@ -4,8 +4,11 @@
  *
  * Everything is bounded, no byte is searched again, terminators are
  * checked. The first violation poisons the reader for good: what follows can
- * no longer be told apart. Bulks of MTCI_RESP_DIRECT_SIZE and more are received
- * straight into the value that is handed out. One owner, one thread.
+ * no longer be told apart. A bulk over the caller's limit is no violation: its
+ * bytes are dropped as they come, and the reply that it belongs to is an error
+ * of the reader's own, MTCI_REPLY_OVERSIZE. Bulks of MTCI_RESP_DIRECT_SIZE and
+ * more are received straight into the value that is handed out. One owner, one
+ * thread.
  */
 #ifndef MTCI_REDIS_RESP_READER_H
 #define MTCI_REDIS_RESP_READER_H
@@ -18,6 +21,8 @@
 #define MTCI_RESP_DEPTH_MAX 8
 /* Elements of one reply, at all depths together. */
 #define MTCI_RESP_ELEMENTS_MAX ((size_t)1 << 20)
+/* A longer bulk is a violation, whatever the caller's limit. */
+#define MTCI_RESP_BULK_SIZE_MAX ((size_t)512 << 20)
 /* Bytes of one reply, all its lines and bulks together. */
 #define MTCI_RESP_REPLY_SIZE_MAX ((size_t)1 << 30)
 /* From here on a bulk is received in place. */
@@ -33,9 +38,11 @@ typedef struct mtci_resp_level {
 typedef struct mtci_resp_reader {
     char *input; /* MTCI_RESP_LINE_SIZE_MAX bytes */
     size_t begin, end;
-    size_t scanned; /* no LF in input from begin up to here */
-    size_t bulk_size_max;
-    bool in_bulk; /* a bulk's header was read, its CRLF was not */
+    size_t scanned;       /* no LF in input from begin up to here */
+    size_t bulk_size_max; /* a longer one is skipped */
+    size_t skip_size;     /* what is still to come of one that is */
+    size_t oversize;      /* its size; 0: none in the reply under way */
+    bool in_bulk;         /* a bulk's header was read, its CRLF was not */
     mtci_reply bulk;
     char *bulk_bytes;
     size_t bulk_filled;

@@ -18,7 +18,7 @@ typedef struct mtci_redis_settings {
     char password[2048]; /* "": no AUTH */
     int64_t db;
     int64_t connect_ms;   /* until a connection is ready for commands */
-    size_t bulk_size_max; /* a larger reply poisons the connection */
+    size_t bulk_size_max; /* a larger bulk is skipped: TOO_LARGE */
     mtci_clock clock;
     /* Optional: told when the server is lost and when it is back. */
     void (*log)(void *ctx, mtc_log_level level, const char *text);

@@ -10,8 +10,8 @@
 
 #include <stdlib.h>
 
-#include "base/hash.h"
 #include "mtc/tier.h"
+#include "support/frame_rig.h"
 
 static void slices_assert_equal(mtc_slice left, mtc_slice right)
 {
@@ -192,18 +192,6 @@ static void every_truncation_and_every_tail_is_noticed(void **state)
     }
 }
 
-/* Puts the right checksum under whatever the frame now holds. */
-static void checksum_mend(unsigned char *bytes, size_t size)
-{
-    uint64_t seed =
-        mtci_hash(mtc_bytes(bytes, 8), UINT64_C(0x6d74632d66726d31));
-    uint64_t sum = mtci_hash(mtc_bytes(bytes + 16, size - 16), seed);
-
-    for (int i = 0; i < 8; i++) {
-        bytes[8 + i] = (unsigned char)(sum >> (8 * i));
-    }
-}
-
 /* A frame of the given fields, filled up to 8, and the value "v". */
 static mtc_status fields_read(const void *fields, size_t size)
 {
@@ -213,7 +201,7 @@ static mtc_status fields_read(const void *fields, size_t size)
     bytes[5] = (unsigned char)filled;
     memcpy(bytes + 16, fields, size);
     bytes[16 + filled] = 'v';
-    checksum_mend(bytes, 16 + filled + 1);
+    frame_rig_mend(bytes, 16 + filled + 1);
     return read_copy(bytes, 16 + filled + 1);
 }
 
@@ -275,7 +263,7 @@ static void fields_that_end_off_a_multiple_of_8_are_damage(void **state)
                              0,    0,   0,   0, 0, 5, 1, 0, 0, 'a'};
 
     (void)state;
-    checksum_mend(bytes, sizeof(bytes));
+    frame_rig_mend(bytes, sizeof(bytes));
     assert_int_equal(read_copy(bytes, sizeof(bytes)), MTC_E_CORRUPT);
 }
 
@@ -295,7 +283,7 @@ static void random_fields_under_a_right_checksum_never_crash(void **state)
             damaged[5 + (size_t)rand() % (size - 5)] = (unsigned char)rand();
         }
         if (round % 2 == 0) {
-            checksum_mend(damaged, size);
+            frame_rig_mend(damaged, size);
         }
         read_copy(damaged, size - (round % 3 == 0 ? (size_t)rand() % size : 0));
     }

@@ -158,7 +158,7 @@ static const char *const BAD[] = {
     ":-9223372036854775809\r\n",
     "$\r\n",
     "$-2\r\n",
-    "$1048577\r\n",
+    "$536870913\r\n",
     "$99999999999999999999\r\n",
     "$5\r\nhello!\r\n",
     "$5\r\nhello\n\n",
@@ -313,6 +313,76 @@ static void every_size_of_bulk_round_trips(void **state)
     free(bytes);
 }
 
+/* -- bulks over the limit -------------------------------------------------- */
+
+/* What is read of a bulk of that size between other replies. */
+static void show_oversized(const char *before, size_t size, const char *after,
+                           mtci_buffer *shown)
+{
+    mtci_resp_reader reader;
+    char *bytes = calloc(1, size);
+    assert_non_null(bytes);
+    memset(bytes, '\n', size);
+    assert_int_equal(mtci_resp_reader_init(&reader, BULK_MAX), MTC_OK);
+    feed(&reader, before, strlen(before));
+    assert_int_equal(drain(&reader, shown), MTC_PENDING);
+    feed(&reader, bytes, size);
+    assert_int_equal(drain(&reader, shown), MTC_PENDING);
+    assert_true(mtci_resp_reader_is_amid(&reader));
+    for (; *after != '\0'; after++) {
+        feed(&reader, after, 1);
+        drain(&reader, shown);
+    }
+    mtci_buffer_add(shown, mtc_bytes("", 1));
+    mtci_resp_reader_fini(&reader);
+    free(bytes);
+}
+
+static void a_bulk_over_the_limit_is_skipped_and_said_so(void **state)
+{
+    (void)state;
+    mtci_buffer shown = {0};
+    show_oversized("+a\r\n$1048577\r\n", BULK_MAX + 1, "\r\n$1\r\nb\r\n:1\r\n",
+                   &shown);
+    assert_string_equal(shown.data,
+                        "+a -OVERSIZE 1048577 bytes, more than the limit of "
+                        "1048576 'b' 1 ");
+    mtci_buffer_fini(&shown);
+}
+
+static void an_array_with_a_bulk_over_the_limit_is_one_error(void **state)
+{
+    (void)state;
+    mtci_buffer shown = {0};
+    show_oversized("*2\r\n*2\r\n:7\r\n$1048579\r\n", BULK_MAX + 3,
+                   "\r\n$1\r\nb\r\n:1\r\n", &shown);
+    assert_string_equal(shown.data,
+                        "-OVERSIZE 1048579 bytes, more than the limit of "
+                        "1048576 1 ");
+    mtci_buffer_fini(&shown);
+}
+
+static void a_bulk_over_the_limit_must_end_properly_too(void **state)
+{
+    (void)state;
+    mtci_buffer shown = {0};
+    show_oversized("$1048577\r\n", BULK_MAX + 1, "+OK\r\n", &shown);
+    assert_string_equal(shown.data, "");
+    mtci_buffer_fini(&shown);
+}
+
+/* It answers no command: an error in its place would be taken for an answer. */
+static void a_push_with_a_bulk_over_the_limit_is_a_violation(void **state)
+{
+    (void)state;
+    mtci_resp_reader reader;
+    mtci_reply reply;
+    assert_int_equal(mtci_resp_reader_init(&reader, BULK_MAX), MTC_OK);
+    feed(&reader, ">2\r\n+a\r\n$1048577\r\n", 18);
+    assert_int_equal(mtci_resp_reader_next(&reader, &reply), MTC_E_CORRUPT);
+    mtci_resp_reader_fini(&reader);
+}
+
 static void what_is_half_read_is_given_back(void **state)
 {
     (void)state;
@@ -320,8 +390,9 @@ static void what_is_half_read_is_given_back(void **state)
         "*3\r\n$3\r\nabc\r\n*2\r\n:1\r\n",
         "$100000\r\nabc",
         "*2\r\n$5\r\nhe",
+        "*2\r\n$3\r\nabc\r\n$2000000\r\nabc",
     };
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         mtci_resp_reader reader;
         mtci_reply reply;
         assert_int_equal(mtci_resp_reader_init(&reader, BULK_MAX), MTC_OK);
@@ -342,6 +413,10 @@ int main(void)
         cmocka_unit_test(elements_of_all_depths_are_counted_together),
         cmocka_unit_test(a_large_bulk_is_received_in_place),
         cmocka_unit_test(every_size_of_bulk_round_trips),
+        cmocka_unit_test(a_bulk_over_the_limit_is_skipped_and_said_so),
+        cmocka_unit_test(an_array_with_a_bulk_over_the_limit_is_one_error),
+        cmocka_unit_test(a_bulk_over_the_limit_must_end_properly_too),
+        cmocka_unit_test(a_push_with_a_bulk_over_the_limit_is_a_violation),
         cmocka_unit_test(what_is_half_read_is_given_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

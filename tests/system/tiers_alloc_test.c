@@ -188,12 +188,13 @@ static void the_disk_tier_survives_every_failed_allocation(void **state)
     assert_int_equal(system(command), 0);
 }
 
-static void sweep_server(test_server_kind kind)
+static void sweep_server(test_server_kind kind, const char *params)
 {
     test_server server = {0};
     test_server_require(kind);
     assert_true(test_server_start(&server, kind, NULL));
-    snprintf(tiers, sizeof(tiers), "memory %s?deadline=5s", server.url);
+    snprintf(tiers, sizeof(tiers), "memory %s?deadline=5s%s", server.url,
+             params);
     sweep_all();
     test_server_stop(&server);
 }
@@ -201,13 +202,14 @@ static void sweep_server(test_server_kind kind)
 static void the_redis_tier_survives_every_failed_allocation(void **state)
 {
     (void)state;
-    sweep_server(TEST_REDIS);
+    sweep_server(TEST_REDIS, "");
+    sweep_server(TEST_REDIS, "&checksum=on");
 }
 
 static void the_memcached_tier_survives_every_failed_allocation(void **state)
 {
     (void)state;
-    sweep_server(TEST_MEMCACHED);
+    sweep_server(TEST_MEMCACHED, "");
 }
 
 int main(void)

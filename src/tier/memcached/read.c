@@ -97,7 +97,8 @@ static memcached_return_t answers(mtci_memcached_session *session,
     memcached_return_t rc = memcached_mget(handle, question->bytes,
                                            question->sizes, question->count);
     if (rc != MEMCACHED_SUCCESS)
-        return rc == MEMCACHED_NOTFOUND ? MEMCACHED_FAILURE : rc;
+        return rc == MEMCACHED_NOTFOUND ? MEMCACHED_FAILURE
+                                        : mtci_memcached_outcome(handle, rc);
     if (!memcached_result_create(handle, &result))
         return MEMCACHED_MEMORY_ALLOCATION_FAILURE;
     while (fetch(handle, &result, &rc)) {
@@ -154,7 +155,8 @@ memcached_return_t mtci_memcached_find(mtci_memcached_session *session,
         memcached_mget(handle, &bytes, &stored_key->size, 1);
     *found = (mtci_memcached_found){.cas = 0};
     if (rc != MEMCACHED_SUCCESS)
-        return rc == MEMCACHED_NOTFOUND ? MEMCACHED_FAILURE : rc;
+        return rc == MEMCACHED_NOTFOUND ? MEMCACHED_FAILURE
+                                        : mtci_memcached_outcome(handle, rc);
     if (!memcached_result_create(handle, &result))
         return MEMCACHED_MEMORY_ALLOCATION_FAILURE;
     while (fetch(handle, &result, &rc)) {

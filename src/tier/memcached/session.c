@@ -60,8 +60,9 @@ bool mtci_memcached_is_answer(memcached_return_t rc)
 memcached_return_t mtci_memcached_outcome(memcached_st *handle,
                                           memcached_return_t rc)
 {
+    bool is_vague = rc == MEMCACHED_SOME_ERRORS;
     if (rc == MEMCACHED_SUCCESS || rc == MEMCACHED_STORED ||
-        !mtci_memcached_is_answer(rc))
+        (!is_vague && !mtci_memcached_is_answer(rc)))
         return rc;
     memcached_return_t noted = memcached_last_error(handle);
     return mtci_memcached_is_answer(noted) ? rc : noted;

@@ -57,57 +57,70 @@ static void write_read(mtci_redis_command *command, mtc_slice key)
     command->is_retryable = true;
 }
 
-static bool needs_frame(const mtc_request *request)
+static bool needs_frame(const mtci_redis_form *form, const mtc_request *request)
 {
     const mtc_facts *facts = &request->facts;
-    return facts->kind != MTC_KIND_VALUE || facts->window_ms != 0 ||
-           facts->etag.size > 0 ||
+    return form->is_checked || facts->kind != MTC_KIND_VALUE ||
+           facts->window_ms != 0 || facts->etag.size > 0 ||
            mtc_frame_is(mtc_value_slice(&request->value));
 }
 
-/* The bytes to store: a second holder of the value, or a frame around it. */
-static mtc_status make_payload(const mtc_request *request, mtc_value *payload)
+static bool is_worth_compressing(const mtci_redis_form *form,
+                                 const mtc_request *request)
 {
-    if (!needs_frame(request))
-        return mtc_value_share(&request->value, payload);
+    return form->compression != MTC_COMPRESSION_NONE &&
+           request->value.size >= form->compress_size_min;
+}
+
+/* The bytes to store: a frame around the value, compressed where that saves
+ * enough, or a second holder of the value. */
+static mtc_status make_payload(const mtci_redis_form *form,
+                               const mtc_request *request, mtc_value *payload)
+{
     mtc_frame frame = {
         .facts = request->facts,
         .value = mtc_value_slice(&request->value),
     };
+    mtc_status status = MTC_E_TOO_LARGE;
+    if (is_worth_compressing(form, request))
+        status = mtc_frame_compress(&frame, form->compression, payload);
+    if (status != MTC_E_TOO_LARGE)
+        return status;
+    if (!needs_frame(form, request))
+        return mtc_value_share(&request->value, payload);
     void *bytes;
-    mtc_status status = mtc_value_new(mtc_frame_size(&frame), &bytes, payload);
+    status = mtc_value_new(mtc_frame_size(&frame), &bytes, payload);
     if (status == MTC_OK)
         mtc_frame_write(&frame, bytes);
     return status;
 }
 
-static mtc_status write_small(mtci_buffer *buffer, const mtc_request *request)
+static mtc_status write_payload(mtci_redis_command *command, mtc_value *payload)
 {
-    if (!needs_frame(request)) {
-        mtci_resp_add(buffer, mtc_value_slice(&request->value));
-        return buffer->status;
+    if (payload->size <= MTCI_REDIS_BY_REFERENCE_SIZE) {
+        mtci_resp_add(&command->bytes, mtc_value_slice(payload));
+        mtc_value_free(payload);
+        return command->bytes.status;
     }
-    mtc_value framed;
-    mtc_status status = make_payload(request, &framed);
-    if (status != MTC_OK)
-        return status;
-    mtci_resp_add(buffer, mtc_value_slice(&framed));
-    mtc_value_free(&framed);
-    return buffer->status;
-}
-
-static mtc_status write_value(mtci_redis_command *command,
-                              const mtc_request *request)
-{
-    if (request->value.size <= MTCI_REDIS_BY_REFERENCE_SIZE)
-        return write_small(&command->bytes, request);
-    mtc_status status = make_payload(request, &command->payload);
-    if (status != MTC_OK)
-        return status;
-    mtci_resp_open(&command->bytes, command->payload.size);
+    mtci_resp_open(&command->bytes, payload->size);
     command->split = command->bytes.size;
+    command->payload = *payload;
     mtci_resp_close(&command->bytes);
     return command->bytes.status;
+}
+
+static mtc_status write_value(const mtci_redis_form *form,
+                              const mtc_request *request,
+                              mtci_redis_command *command)
+{
+    mtc_value payload;
+    if (request->value.size <= MTCI_REDIS_BY_REFERENCE_SIZE &&
+        !is_worth_compressing(form, request) && !needs_frame(form, request)) {
+        mtci_resp_add(&command->bytes, mtc_value_slice(&request->value));
+        return command->bytes.status;
+    }
+    mtc_status status = make_payload(form, request, &payload);
+    return status == MTC_OK ? write_payload(command, &payload) : status;
 }
 
 static int64_t cut_life(int64_t life_ms)
@@ -130,14 +143,15 @@ static bool shorten_life(mtci_redis_command *command, int64_t now_ms)
     return true;
 }
 
-static mtc_status write_store(mtci_redis_command *command,
-                              const mtc_request *request)
+static mtc_status write_store(const mtci_redis_form *form,
+                              const mtc_request *request,
+                              mtci_redis_command *command)
 {
     bool has_end = request->facts.left_ms != MTC_NO_END;
     mtci_resp_begin(&command->bytes, has_end ? 5 : 3);
     mtci_resp_add_text(&command->bytes, "SET");
     mtci_resp_add(&command->bytes, request->key);
-    mtc_status status = write_value(command, request);
+    mtc_status status = write_value(form, request, command);
     command->expects[0] = MTCI_REPLY_STATUS;
     if (!has_end)
         return status;
@@ -166,7 +180,8 @@ static void write_expire(mtci_redis_command *command, mtc_slice key)
     command->expects[0] = MTCI_REPLY_INTEGER;
 }
 
-mtci_redis_command *mtci_redis_entry_command(mtc_verb verb,
+mtci_redis_command *mtci_redis_entry_command(const mtci_redis_form *form,
+                                             mtc_verb verb,
                                              mtc_request *request)
 {
     mtci_redis_command *command = mtci_command_new(0);
@@ -178,7 +193,7 @@ mtci_redis_command *mtci_redis_entry_command(mtc_verb verb,
     if (verb == MTC_VERB_READ)
         write_read(command, request->key);
     else if (verb == MTC_VERB_STORE)
-        status = write_store(command, request);
+        status = write_store(form, request, command);
     else if (verb == MTC_VERB_REMOVE)
         write_remove(command, request->key);
     else
@@ -192,53 +207,54 @@ mtci_redis_command *mtci_redis_entry_command(mtc_verb verb,
 
 /* -- from Redis ---------------------------------------------------------- */
 
-/* Takes the value out of a frame; the value goes on to own the whole. */
-static mtc_status unframe(mtc_request *request, mtc_value *value,
-                          bool *is_damaged)
+/* Takes the value out of a frame, which goes on to hold it. */
+static mtc_status unframe(const mtci_redis_form *form, mtc_request *request,
+                          mtc_value *value)
 {
     mtc_frame frame;
     int64_t left_ms = request->facts.left_ms;
-    mtc_status status = mtc_frame_read(mtc_value_slice(value), &frame);
-    bool is_foreign = status == MTC_OK && frame.key.size > 0;
-    if (status == MTC_E_CORRUPT)
-        *is_damaged = true;
-    if (status != MTC_OK || is_foreign || frame.facts.kind == MTC_KIND_LEASE)
+    mtc_status status = mtc_frame_open(value, form->value_size_max, &frame);
+    if (status != MTC_OK)
+        return status;
+    if (frame.key.size > 0 || frame.facts.kind == MTC_KIND_LEASE)
         return MTC_MISS;
     request->facts = frame.facts;
     request->facts.left_ms = left_ms;
-    value->data = frame.value.data;
-    value->size = frame.value.size;
     return MTC_OK;
 }
 
-static mtc_status explain(const mtci_reply *error, char *failure, size_t size)
+/* What stands under the key, framed or plain. Where every value is framed, a
+ * plain one is not what was stored: its first bytes may have been damaged. */
+static mtc_status judge(const mtci_redis_form *form, mtc_request *request,
+                        mtc_value *value)
 {
-    mtci_reply_error_text(error, failure, size);
-    return mtci_reply_error_status(error);
+    if (mtc_frame_is(mtc_value_slice(value)))
+        return unframe(form, request, value);
+    return form->is_checked ? MTC_E_CORRUPT : MTC_OK;
 }
 
-mtc_status mtci_redis_entry_found(mtci_redis_command *command, char *failure,
+mtc_status mtci_redis_entry_found(const mtci_redis_form *form,
+                                  mtci_redis_command *command, char *failure,
                                   size_t failure_size, bool *is_damaged)
 {
     mtc_request *request = command->ctx;
     mtci_reply *life = &command->replies[0];
     mtci_reply *found = &command->replies[1];
     *is_damaged = false;
-    if (found->type == MTCI_REPLY_ERROR)
-        return explain(found, failure, failure_size);
-    if (life->type == MTCI_REPLY_ERROR)
-        return explain(life, failure, failure_size);
     if (found->type == MTCI_REPLY_NIL ||
         (life->integer <= 0 && life->integer != PTTL_NO_END))
         return MTC_MISS;
     request->facts = (mtc_facts){.kind = MTC_KIND_VALUE};
     request->facts.left_ms =
         life->integer == PTTL_NO_END ? MTC_NO_END : life->integer;
-    if (mtc_frame_is(mtc_value_slice(&found->bytes))) {
-        mtc_status status = unframe(request, &found->bytes, is_damaged);
-        if (status != MTC_OK)
-            return status;
-    }
+    mtc_status status = judge(form, request, &found->bytes);
+    *is_damaged = status == MTC_E_CORRUPT;
+    if (status == MTC_E_TOO_LARGE)
+        snprintf(failure, failure_size,
+                 "the value is, decompressed, over the limit of %zu bytes",
+                 form->value_size_max);
+    if (status != MTC_OK)
+        return *is_damaged ? MTC_MISS : status;
     request->value = found->bytes;
     *found = (mtci_reply){0};
     return MTC_OK;

@@ -1,7 +1,7 @@
 /*
  * Entries as Redis keeps them: requests of the cache as commands, and replies
  * as values with facts. A value is stored as it is, or as a frame where its
- * facts need one. Stateless; any thread.
+ * facts or the form need one; both are read. Stateless; any thread.
  */
 #ifndef MTCI_TIER_REDIS_ENTRY_H
 #define MTCI_TIER_REDIS_ENTRY_H
@@ -13,15 +13,25 @@
 /* What a frame may add to a value; and so a value to the largest bulk. */
 #define MTCI_REDIS_FRAME_ROOM ((size_t)4 << 10)
 
+/* How values are stored, and what is believed when they are read. */
+typedef struct mtci_redis_form {
+    mtc_compression compression;
+    size_t compress_size_min; /* smaller values are not compressed */
+    bool is_checked;          /* nothing but frames: damage is noticed */
+    size_t value_size_max;    /* of a compressed value, uncompressed */
+} mtci_redis_form;
+
 /* The command for a request, its ctx; NULL: out of memory. Commands that could
  * not be written carry that in their bytes. */
-mtci_redis_command *mtci_redis_entry_command(mtc_verb verb,
+mtci_redis_command *mtci_redis_entry_command(const mtci_redis_form *form,
+                                             mtc_verb verb,
                                              mtc_request *request);
 
-/* Judges the reply to a READ and fills value and facts of the request. MTC_OK,
- * MTC_MISS, or an error, then with failure. *is_damaged: a frame that was
- * not whole; it counts as a miss. */
-mtc_status mtci_redis_entry_found(mtci_redis_command *command, char *failure,
+/* Judges the replies to a READ, neither an error, and fills value and facts of
+ * the request. MTC_OK, MTC_MISS, or an error, then with failure. *is_damaged:
+ * not what was stored; it counts as a miss. */
+mtc_status mtci_redis_entry_found(const mtci_redis_form *form,
+                                  mtci_redis_command *command, char *failure,
                                   size_t failure_size, bool *is_damaged);
 
 #endif

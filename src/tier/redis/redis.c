@@ -10,9 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/compress.h"
 #include "base/error.h"
 #include "tier/open.h"
 #include "tier/redis/entry.h"
+#include "tier/redis/refusals.h"
 
 #define PART           "redis"
 #define PORT_DEFAULT   6379
@@ -22,15 +24,25 @@
 #define KEY_SIZE_MAX   ((size_t)512 << 20)
 #define FAILURE_SIZE   160
 
+/* By the numbers of mtc_compression. */
+static const char *const COMPRESSIONS[] = {"none", "lz4", "zstd"};
+#define COMPRESSION_COUNT (sizeof COMPRESSIONS / sizeof *COMPRESSIONS)
+
 typedef struct redis_options {
     int64_t connect_ms;
     int64_t db;
+    int64_t compress_size_min;
+    char compress[8];
+    bool is_checked;
 } redis_options;
 
 typedef struct redis_tier {
     mtc_tier base;
     mtci_redis_client *client; /* one of the two */
     mtci_redis_cluster *cluster;
+    mtci_redis_form form; /* constant once attached */
+    const mtc_tier_host *host;
+    mtci_redis_refusals refusals;
     _Atomic uint64_t damaged;
 } redis_tier;
 
@@ -38,21 +50,43 @@ static const mtc_tier_ops redis_ops;
 
 /* -- requests ------------------------------------------------------------ */
 
-/* A command's request is told how it ended. READ needs the tier's counter,
- * and finds it in the request's link. */
+/* An error reply among those that a command got, or NULL. */
+static const mtci_reply *find_error(const mtci_redis_command *command)
+{
+    for (size_t i = command->replied; i > 0; i--)
+        if (command->replies[i - 1].type == MTCI_REPLY_ERROR)
+            return &command->replies[i - 1];
+    return NULL;
+}
+
+/* How a command failed, its own way or the server's; MTC_OK: it did not. */
+static mtc_status explain(redis_tier *tier, const mtci_redis_command *command,
+                          char failure[FAILURE_SIZE])
+{
+    const mtci_reply *error = find_error(command);
+    if (command->status != MTC_OK) {
+        snprintf(failure, FAILURE_SIZE, "%s",
+                 command->failure ? command->failure : "");
+        return command->status;
+    }
+    if (!error)
+        return MTC_OK;
+    mtci_redis_refusals_note(&tier->refusals, tier->host, error);
+    mtci_reply_error_text(error, failure, FAILURE_SIZE);
+    return mtci_reply_error_status(error);
+}
+
+/* A command's request is told how it ended, and knows its tier by its link. */
 static void finish_read(mtci_redis_command *command)
 {
     mtc_request *request = command->ctx;
     redis_tier *tier = request->link;
     char failure[FAILURE_SIZE] = "";
     bool is_damaged = false;
-    mtc_status status = command->status;
-    if (status != MTC_OK)
-        snprintf(failure, sizeof failure, "%s",
-                 command->failure ? command->failure : "");
-    else
-        status = mtci_redis_entry_found(command, failure, sizeof failure,
-                                        &is_damaged);
+    mtc_status status = explain(tier, command, failure);
+    if (status == MTC_OK)
+        status = mtci_redis_entry_found(&tier->form, command, failure,
+                                        sizeof failure, &is_damaged);
     if (is_damaged)
         atomic_fetch_add_explicit(&tier->damaged, 1, memory_order_relaxed);
     mtci_command_free(command);
@@ -63,14 +97,7 @@ static void finish_write(mtci_redis_command *command)
 {
     mtc_request *request = command->ctx;
     char failure[FAILURE_SIZE] = "";
-    mtc_status status = command->status;
-    if (status != MTC_OK) {
-        snprintf(failure, sizeof failure, "%s",
-                 command->failure ? command->failure : "");
-    } else if (command->replies[0].type == MTCI_REPLY_ERROR) {
-        status = mtci_reply_error_status(&command->replies[0]);
-        mtci_reply_error_text(&command->replies[0], failure, sizeof failure);
-    }
+    mtc_status status = explain(request->link, command, failure);
     mtci_command_free(command);
     mtc_request_complete(request, status, failure[0] ? failure : NULL);
 }
@@ -82,7 +109,7 @@ static void redis_submit(mtc_tier *base, mtc_verb verb,
     mtci_command_queue commands = {0};
     for (size_t i = 0; i < count; i++) {
         mtci_redis_command *command =
-            mtci_redis_entry_command(verb, requests[i]);
+            mtci_redis_entry_command(&tier->form, verb, requests[i]);
         if (!command) {
             mtc_request_complete(requests[i], MTC_E_NO_MEMORY, "out of memory");
             continue;
@@ -142,10 +169,12 @@ static mtc_status redis_attach(mtc_tier *base, const mtc_tier_host *host)
     mtci_redis_settings *settings = tier->cluster
                                         ? mtci_cluster_settings(tier->cluster)
                                         : mtci_client_settings(tier->client);
+    tier->host = host;
     settings->clock = (mtci_clock){host->now_ms, host->ctx, false};
     settings->log = host->log;
     settings->log_ctx = host->ctx;
     settings->bulk_size_max = host->value_size_max + MTCI_REDIS_FRAME_ROOM;
+    tier->form.value_size_max = host->value_size_max;
     return MTC_OK;
 }
 
@@ -275,11 +304,37 @@ static mtc_status make_cluster(const mtci_url *url,
     return mtci_cluster_new(settings, seeds, count, &tier->cluster);
 }
 
+static mtc_status read_form(const redis_options *options, mtc_error *error,
+                            mtci_redis_form *form)
+{
+    size_t method = 0;
+    while (method < COMPRESSION_COUNT &&
+           strcmp(options->compress, COMPRESSIONS[method]) != 0)
+        method++;
+    if (method == COMPRESSION_COUNT)
+        return mtci_fail(error, MTC_E_INVALID, PART,
+                         "redis: compress must be none, lz4 or zstd");
+    if (method > 0 && !mtci_compress_has((int)method))
+        return mtci_fail(error, MTC_E_UNSUPPORTED, PART,
+                         "redis: this build cannot compress with %s",
+                         COMPRESSIONS[method]);
+    *form = (mtci_redis_form){
+        .compression = (mtc_compression)method,
+        .compress_size_min = (size_t)options->compress_size_min,
+        .is_checked = options->is_checked,
+        .value_size_max = BULK_SIZE_MAX - MTCI_REDIS_FRAME_ROOM,
+    };
+    return MTC_OK;
+}
+
 static mtc_status redis_open(const mtci_url *url, const void *options,
                              mtc_error *error, mtc_tier **out)
 {
     mtci_redis_settings settings;
-    mtc_status status = read_url(url, options, error, &settings);
+    mtci_redis_form form;
+    mtc_status status = read_form(options, error, &form);
+    if (status == MTC_OK)
+        status = read_url(url, options, error, &settings);
     if (status != MTC_OK)
         return status;
     redis_tier *tier = calloc(1, sizeof *tier);
@@ -296,6 +351,7 @@ static mtc_status redis_open(const mtci_url *url, const void *options,
                          "redis: no memory or no descriptor for a client");
     }
     tier->base.ops = &redis_ops;
+    tier->form = form;
     *out = &tier->base;
     return MTC_OK;
 }
@@ -350,6 +406,35 @@ static const mtci_option redis_rows[] = {
         .fallback = "0",
         .range = "0 to 2147483647; with a host, the path says it as well",
         .text = "number of the database",
+    },
+    {
+        .name = "compress",
+        .kind = MTCI_OPTION_TEXT,
+        .offset = offsetof(redis_options, compress),
+        .size = sizeof(((redis_options *)NULL)->compress),
+        .fallback = "none",
+        .range = "none, lz4, zstd",
+        .text = "how large values are compressed where that saves an eighth; "
+                "values compressed either way are read whatever this says",
+    },
+    {
+        .name = "compress_min",
+        .kind = MTCI_OPTION_SIZE,
+        .offset = offsetof(redis_options, compress_size_min),
+        .min = 64,
+        .max = 512.0 * 1024 * 1024,
+        .fallback = "1KiB",
+        .range = "64 to 512MiB",
+        .text = "values smaller than this are not compressed",
+    },
+    {
+        .name = "checksum",
+        .kind = MTCI_OPTION_BOOL,
+        .offset = offsetof(redis_options, is_checked),
+        .fallback = "off",
+        .range = "on, off",
+        .text = "every value is stored with a checksum, in a frame; what was "
+                "stored without is a miss",
     },
 };
 
