@@ -129,7 +129,7 @@ static mtc_status user_parse(parser *parser, span user_info)
                : part_add(parser, password, &parser->url->password);
 }
 
-static mtc_status port_parse(parser *parser, span port)
+static mtc_status port_parse(parser *parser, span port, int *out)
 {
     int value = 0;
 
@@ -143,12 +143,12 @@ static mtc_status port_parse(parser *parser, span port)
     if (value < 1 || value > 65535) {
         return parse_fail(parser, port.begin, "the port is not 1 to 65535");
     }
-    parser->url->port = value;
+    *out = value;
     return MTC_OK;
 }
 
 /* host, host:port, [address] or [address]:port */
-static mtc_status host_parse(parser *parser, span text)
+static mtc_status host_parse(parser *parser, span text, mtci_url_host *out)
 {
     bool bracketed = text.begin < text.end && *text.begin == '[';
     const char *end = span_find(text, bracketed ? ']' : ':');
@@ -162,7 +162,7 @@ static mtc_status host_parse(parser *parser, span text)
                           "empty and needs its ']'");
     }
     rest.begin += bracketed;
-    status = part_add(parser, host, &parser->url->host);
+    status = part_add(parser, host, &out->name);
     if (status != MTC_OK || rest.begin == rest.end) {
         return status;
     }
@@ -172,10 +172,39 @@ static mtc_status host_parse(parser *parser, span text)
                           "follow a ']'");
     }
     rest.begin++;
-    return port_parse(parser, rest);
+    return port_parse(parser, rest, &out->port);
 }
 
-/* [user[:password]@]host[:port], up to the path */
+/* host[:port],host[:port],...; the only one may be empty. */
+static mtc_status hosts_parse(parser *parser, span text)
+{
+    mtci_url *url = parser->url;
+    mtc_status status = MTC_OK;
+    const char *comma = text.begin;
+
+    for (; status == MTC_OK && comma != NULL; text.begin = comma + 1) {
+        comma = span_find(text, ',');
+        span one = {text.begin, comma == NULL ? text.end : comma};
+        if (one.begin == one.end && (url->host_count > 0 || comma != NULL)) {
+            return parse_fail(parser, one.begin, "a host without a name");
+        }
+        if (url->host_count == MTCI_URL_HOSTS_MAX) {
+            return parse_fail(parser, one.begin, "more than 32 hosts");
+        }
+        status = host_parse(parser, one, &url->hosts[url->host_count]);
+        url->host_count += status == MTC_OK && one.begin < one.end;
+        if (comma == NULL) {
+            break;
+        }
+    }
+    if (status == MTC_OK && url->host_count > 0) {
+        url->host = url->hosts[0].name;
+        url->port = url->hosts[0].port;
+    }
+    return status;
+}
+
+/* [user[:password]@]host[:port],..., up to the path */
 static mtc_status authority_parse(parser *parser, span authority)
 {
     const char *at = authority.begin == authority.end
@@ -187,7 +216,7 @@ static mtc_status authority_parse(parser *parser, span authority)
     mtc_status status;
 
     status = at == NULL ? MTC_OK : user_parse(parser, user_info);
-    return status != MTC_OK ? status : host_parse(parser, host);
+    return status != MTC_OK ? status : hosts_parse(parser, host);
 }
 
 static bool param_is_known(const mtci_url *url, const char *name)
@@ -270,7 +299,8 @@ mtc_status mtci_url_parse(const char *text, mtc_error *error, mtci_url *url)
     *url = (mtci_url){.scheme = "", .user = "", .password = "", .host = ""};
     url->path = "";
     /* Decoding never grows a part; each part gains one NUL. */
-    url->memory = calloc(1, strlen(text) + 5 + 2 * MTCI_URL_PARAMS_MAX + 1);
+    url->memory = calloc(1, strlen(text) + 5 + MTCI_URL_HOSTS_MAX +
+                                2 * MTCI_URL_PARAMS_MAX + 1);
     if (url->memory == NULL) {
         return mtci_fail(error, MTC_E_NO_MEMORY, "url", "out of memory");
     }
@@ -293,6 +323,21 @@ void mtci_url_fini(mtci_url *url)
     url->path = "";
 }
 
+/* Whether text up to its path is host:port,host:port,... */
+static bool is_list_of_hosts(const char *text)
+{
+    for (;; text++) {
+        text += strcspn(text, ":,/?");
+        if (*text != ':' || text[1] < '0' || text[1] > '9') {
+            return false;
+        }
+        text += 1 + strspn(text + 1, DIGITS);
+        if (*text != ',') {
+            return strchr("/?", *text) != NULL;
+        }
+    }
+}
+
 /* Where the password of text lies; empty for none. It may hold anything when
  * it was not encoded, so this takes too much rather than too little. */
 static span password_find(const char *text)
@@ -306,6 +351,9 @@ static span password_find(const char *text)
         colon = strchr(start, ':');
         return colon != NULL && colon < at ? (span){colon + 1, at}
                                            : (span){text, text};
+    }
+    if (strchr(start, ',') != NULL && is_list_of_hosts(start)) {
+        return (span){text, text};
     }
     start += *start == '[' ? strcspn(start, "]") : 0;
     colon = start + strcspn(start, ":/?");

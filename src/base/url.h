@@ -1,5 +1,6 @@
 /*
  * URLs that name tiers: scheme:[//[user[:password]@]host[:port]][path][?k=v&…]
+ * Several hosts are separated by commas, each with its own port.
  *
  * Parts are percent-decoded; a NUL byte, a bad escape or a bad port is
  * refused. Owns one allocation that holds every part. One thread.
@@ -11,6 +12,13 @@
 
 /* The most parameters in one URL. */
 #define MTCI_URL_PARAMS_MAX 32
+/* The most hosts in one URL. */
+#define MTCI_URL_HOSTS_MAX 32
+
+typedef struct mtci_url_host {
+    const char *name; /* without brackets for IPv6 */
+    int port;         /* 0: none given */
+} mtci_url_host;
 
 typedef struct mtci_url_param {
     const char *name;
@@ -23,8 +31,10 @@ typedef struct mtci_url {
     const char *scheme; /* as written, lower case */
     const char *user;
     const char *password;
-    const char *host; /* without brackets for IPv6 */
-    int port;         /* 0: none given */
+    const char *host; /* the first host's name; "" for none */
+    int port;         /* and its port; 0: none given */
+    mtci_url_host hosts[MTCI_URL_HOSTS_MAX]; /* all of them */
+    size_t host_count;
     const char *path; /* with its leading '/', if it has one */
     mtci_url_param params[MTCI_URL_PARAMS_MAX];
     size_t param_count;

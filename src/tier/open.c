@@ -203,6 +203,13 @@ static mtc_status url_open(const mtci_url *url, mtc_error *error,
     if (status != MTC_OK) {
         return status;
     }
+    if (url->host_count > 1 &&
+        (kind->schemes_of_many == NULL ||
+         !word_is_in(kind->schemes_of_many, url->scheme))) {
+        return mtci_fail(error, MTC_E_INVALID, "url",
+                         "%.32s: one host only, not several with commas",
+                         url->scheme);
+    }
     options = calloc(1, kind->options_size + 1);
     if (options == NULL) {
         return mtci_fail(error, MTC_E_NO_MEMORY, "url", "out of memory");

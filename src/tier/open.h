@@ -13,6 +13,8 @@
 typedef struct mtci_tier_kind {
     /* Schemes that it answers to, separated by spaces: "redis valkey". */
     const char *schemes;
+    /* Those of them whose URLs may name several hosts; NULL: none. */
+    const char *schemes_of_many;
     /* Its own URL parameters. */
     const mtci_option_table *options;
     /* Size of the struct that the options fill; zeroed, then defaults. */

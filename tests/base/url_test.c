@@ -213,6 +213,67 @@ static void random_text_never_crashes(void **state)
     }
 }
 
+static void several_hosts_are_separated_by_commas(void **state)
+{
+    mtci_url url;
+
+    (void)state;
+    assert_int_equal(mtci_url_parse("redis+cluster://u:p,w@a:1,[::1]:2,c/0",
+                                    NULL, &url),
+                     MTC_OK);
+    assert_string_equal(url.password, "p,w");
+    assert_int_equal(url.host_count, 3);
+    assert_string_equal(url.hosts[0].name, "a");
+    assert_int_equal(url.hosts[0].port, 1);
+    assert_string_equal(url.hosts[1].name, "::1");
+    assert_int_equal(url.hosts[1].port, 2);
+    assert_string_equal(url.hosts[2].name, "c");
+    assert_int_equal(url.hosts[2].port, 0);
+    assert_string_equal(url.host, "a");
+    assert_int_equal(url.port, 1);
+    assert_string_equal(url.path, "/0");
+    mtci_url_fini(&url);
+    assert_int_equal(mtci_url_parse("redis+unix:///a", NULL, &url), MTC_OK);
+    assert_int_equal(url.host_count, 0);
+    mtci_url_fini(&url);
+}
+
+static void too_many_or_empty_hosts_are_refused(void **state)
+{
+    static const char *const wrong[] = {"r://a,", "r://,a", "r://a,,b", "r://,",
+                                        "r://a:1,b:0"};
+    char text[200] = "r://a";
+    mtci_url url;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_int_equal(mtci_url_parse(wrong[i], NULL, &url), MTC_E_INVALID);
+    for (size_t i = 1; i < MTCI_URL_HOSTS_MAX; i++)
+        strcat(text, ",a");
+    assert_int_equal(mtci_url_parse(text, NULL, &url), MTC_OK);
+    assert_int_equal(url.host_count, MTCI_URL_HOSTS_MAX);
+    mtci_url_fini(&url);
+    strcat(text, ",a");
+    assert_int_equal(mtci_url_parse(text, NULL, &url), MTC_E_INVALID);
+}
+
+static void a_list_of_hosts_is_shown_and_a_password_in_it_is_not(void **state)
+{
+    static const char *const pairs[][2] = {
+        {"redis+cluster://a:1,b:2/", "redis+cluster://a:1,b:2/"},
+        {"redis+cluster://:pw@a:1,b:2/", "redis+cluster://:***@a:1,b:2/"},
+        {"redis+cluster://u:12,secret", "redis+cluster://u:***"},
+        {"redis+cluster://u:12,secret:x", "redis+cluster://u:***"},
+    };
+    char text[80];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        mtci_url_redact(pairs[i][0], text, sizeof text);
+        assert_string_equal(text, pairs[i][1]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +283,9 @@ int main(void)
         cmocka_unit_test(a_parameter_beyond_the_limit_is_refused),
         cmocka_unit_test(redacting_hides_the_password_and_nothing_else),
         cmocka_unit_test(a_password_is_never_shown_however_it_is_mistyped),
+        cmocka_unit_test(several_hosts_are_separated_by_commas),
+        cmocka_unit_test(too_many_or_empty_hosts_are_refused),
+        cmocka_unit_test(a_list_of_hosts_is_shown_and_a_password_in_it_is_not),
         cmocka_unit_test(random_text_never_crashes),
     };
 

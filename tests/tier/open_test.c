@@ -54,6 +54,18 @@ static void what_the_cache_acts_on_goes_into_the_configuration(void **state)
     mtc_tier_close(config.tier);
 }
 
+static void several_hosts_are_refused_where_one_is_meant(void **state)
+{
+    mtc_tier_config config;
+    mtc_error error;
+
+    (void)state;
+    assert_int_equal(url_open("redis://a:1,b:2", &error, &config),
+                     MTC_E_INVALID);
+    assert_string_equal(error.text,
+                        "redis: one host only, not several with commas");
+}
+
 static void a_wrong_parameter_is_named_with_its_range(void **state)
 {
     static const char *const cases[][2] = {
@@ -197,6 +209,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_tier_opens_with_its_defaults),
         cmocka_unit_test(what_the_cache_acts_on_goes_into_the_configuration),
+        cmocka_unit_test(several_hosts_are_refused_where_one_is_meant),
         cmocka_unit_test(a_wrong_parameter_is_named_with_its_range),
         cmocka_unit_test(a_prefix_of_255_bytes_is_the_longest),
         cmocka_unit_test(an_unknown_parameter_is_named_and_the_others_listed),
