@@ -42,6 +42,9 @@ mtc_slice mtci_reply_slice(const mtci_reply *reply);
 /* What an error reply means to a caller; docs/errors.md has the table. */
 mtc_status mtci_reply_error_status(const mtci_reply *reply);
 
+/* Whether it is the error of a replica that was asked to write. */
+bool mtci_reply_is_readonly(const mtci_reply *reply);
+
 /* Writes the text of an error reply, cut to size and without control
  * characters. */
 void mtci_reply_error_text(const mtci_reply *reply, char *text, size_t size);
