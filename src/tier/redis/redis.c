@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "tier/open.h"
 #include "tier/redis/entry.h"
+#include "tier/redis/sentinels.h"
 
 #define PART           "redis"
 #define PORT_DEFAULT   6379
@@ -25,11 +26,13 @@
 typedef struct redis_options {
     int64_t connect_ms;
     int64_t db;
+    mtci_sentinel_login sentinel;
 } redis_options;
 
 typedef struct redis_tier {
     mtc_tier base;
     mtci_redis_client *client;
+    mtci_sentinel_settings *sentinels; /* NULL: none */
     _Atomic uint64_t damaged;
 } redis_tier;
 
@@ -112,6 +115,13 @@ static void redis_abandon(mtc_tier *base, mtc_request *request)
     mtci_client_abandon(tier->client, request);
 }
 
+static void redis_tend(mtc_tier *base, int64_t now_ms)
+{
+    redis_tier *tier = (redis_tier *)base;
+    (void)now_ms; /* the client's clock is the same */
+    mtci_client_tend(tier->client);
+}
+
 static void redis_usage(mtc_tier *base, mtc_tier_usage *out)
 {
     redis_tier *tier = (redis_tier *)base;
@@ -137,6 +147,7 @@ static void redis_close(mtc_tier *base)
 {
     redis_tier *tier = (redis_tier *)base;
     mtci_client_free(tier->client);
+    mtci_redis_sentinels_free(tier->sentinels);
     free(tier);
 }
 
@@ -216,31 +227,47 @@ static mtc_status read_url(const mtci_url *url, const redis_options *options,
         .db = options->db,
         .bulk_size_max = BULK_SIZE_MAX,
     };
-    bool is_unix = strstr(url->scheme, "+unix") != NULL;
-    mtc_status status = is_unix ? read_socket_path(url, settings, error)
-                                : read_address(url, settings, error);
+    mtc_status status = MTC_OK;
+    if (strstr(url->scheme, "+unix"))
+        status = read_socket_path(url, settings, error);
+    else if (!mtci_redis_sentinels_are_meant(url))
+        status = read_address(url, settings, error);
     return status == MTC_OK ? read_login(url, settings, error) : status;
+}
+
+/* The client, too, knows the sentinels by what the tier owns. */
+static mtc_status make_client(redis_tier *tier, const mtci_url *url,
+                              const redis_options *options, mtc_error *error)
+{
+    mtci_redis_settings settings;
+    mtc_status status = read_url(url, options, error, &settings);
+    if (status == MTC_OK)
+        status = mtci_redis_sentinels_read(url, &options->sentinel, error,
+                                           &tier->sentinels, &settings.db);
+    settings.sentinels = tier->sentinels;
+    if (status == MTC_OK) {
+        status = mtci_client_new(&settings, &tier->client);
+        if (status != MTC_OK)
+            mtci_fail(error, status, PART,
+                      "redis: no memory or no descriptor for a client");
+    }
+    explicit_bzero(&settings, sizeof settings);
+    return status;
 }
 
 static mtc_status redis_open(const mtci_url *url, const void *options,
                              mtc_error *error, mtc_tier **out)
 {
-    mtci_redis_settings settings;
-    mtc_status status = read_url(url, options, error, &settings);
-    if (status != MTC_OK)
-        return status;
     redis_tier *tier = calloc(1, sizeof *tier);
-    if (tier)
-        status = mtci_client_new(&settings, &tier->client);
-    explicit_bzero(&settings, sizeof settings);
-    if (!tier || status != MTC_OK) {
-        free(tier);
-        return mtci_fail(error, tier ? status : MTC_E_NO_MEMORY, PART,
-                         "redis: no memory or no descriptor for a client");
-    }
+    if (!tier)
+        return mtci_fail(error, MTC_E_NO_MEMORY, PART, "redis: out of memory");
     tier->base.ops = &redis_ops;
-    *out = &tier->base;
-    return MTC_OK;
+    mtc_status status = make_client(tier, url, options, error);
+    if (status == MTC_OK)
+        *out = &tier->base;
+    else
+        redis_close(&tier->base);
+    return status;
 }
 
 mtci_redis_client *mtci_redis_tier_client(mtc_tier *tier)
@@ -262,6 +289,7 @@ static const mtc_tier_ops redis_ops = {
     .submit = redis_submit,
     .drive = redis_drive,
     .abandon = redis_abandon,
+    .tend = redis_tend,
     .usage = redis_usage,
     .close = redis_close,
 };
@@ -287,6 +315,23 @@ static const mtci_option redis_rows[] = {
         .range = "0 to 2147483647; with a host, the path says it as well",
         .text = "number of the database",
     },
+    {
+        .name = "sentinel_user",
+        .kind = MTCI_OPTION_TEXT,
+        .offset = offsetof(redis_options, sentinel.user),
+        .size = sizeof(((redis_options *)NULL)->sentinel.user),
+        .range = "at most 255 bytes",
+        .text = "user for logging in to the sentinels; default: the default "
+                "user",
+    },
+    {
+        .name = "sentinel_password",
+        .kind = MTCI_OPTION_TEXT,
+        .offset = offsetof(redis_options, sentinel.password),
+        .size = sizeof(((redis_options *)NULL)->sentinel.password),
+        .range = "at most 2047 bytes",
+        .text = "password for logging in to the sentinels",
+    },
 };
 
 static const mtci_option_table redis_table = {
@@ -296,7 +341,9 @@ static const mtci_option_table redis_table = {
 };
 
 const mtci_tier_kind mtci_redis_kind = {
-    .schemes = "redis valkey redis+unix valkey+unix",
+    .schemes = "redis valkey redis+unix valkey+unix redis+sentinel "
+               "valkey+sentinel",
+    .schemes_of_many = "redis+sentinel valkey+sentinel",
     .options = &redis_table,
     .options_size = sizeof(redis_options),
     .open = redis_open,
