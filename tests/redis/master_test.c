@@ -446,6 +446,46 @@ static void other_messages_move_nothing(void **state)
     end_move(&move);
 }
 
+/* Its first connection ends; the next one says something else. */
+static void change_its_mind(fake_server *server, void *ctx)
+{
+    const told *told = ctx;
+    if (!fake_greet(server) || !answer(server, told[0].found, "*0\r\n"))
+        return;
+    fake_delay(100); /* the search ends before */
+    fake_finish(server);
+    while (fake_greet(server))
+        while (answer(server, told[1].found, "*0\r\n")) {
+        }
+}
+
+static void a_lost_sentinel_is_asked_and_listened_to_again(void **state)
+{
+    (void)state;
+    char before[TEXT_SIZE], after[TEXT_SIZE], text[TEXT_SIZE];
+    _Atomic int count = 0;
+    fake_server *from = start(pong, NULL);
+    fake_server *to = start(pong_to_a_stranger, &count);
+    told told[2] = {{address_of(fake_server_port(from), before), NULL},
+                    {address_of(fake_server_port(to), after), NULL}};
+    fake_server *sentinel = start(change_its_mind, told);
+    asker asker;
+    begin(&asker, fake_server_port(sentinel), 0);
+    expect_pong(&asker);
+    int64_t until_ms = mtci_boot_ms() + ASK_MS;
+    while (count == 0) {
+        assert_true(mtci_boot_ms() < until_ms);
+        mtci_client_tend(asker.client);
+        fake_delay(10);
+        ask(&asker, text); /* it may be on its way when the master moves */
+    }
+    expect_pong(&asker);
+    mtci_client_free(asker.client);
+    stop(sentinel);
+    stop(from);
+    stop(to);
+}
+
 /* -- a replica without sentinels ------------------------------------------ */
 
 typedef struct replica {
@@ -539,6 +579,7 @@ int main(void)
         cmocka_unit_test(after_a_switch_the_old_master_is_sent_nothing),
         cmocka_unit_test(at_rest_a_switch_is_heard_by_tending),
         cmocka_unit_test(other_messages_move_nothing),
+        cmocka_unit_test(a_lost_sentinel_is_asked_and_listened_to_again),
         cmocka_unit_test(a_replica_is_left_but_not_in_a_storm),
         cmocka_unit_test(a_sentinels_password_is_in_no_text),
     };
