@@ -292,6 +292,7 @@ static void leave_server(mtci_redis_client *client, const char *why,
                          int64_t now_ms, mtci_command_queue *finished)
 {
     client->conn.has_answered = true;
+    tell_log(client, MTC_LOG_WARNING, why);
     mtci_conn_close(&client->conn, MTC_E_UNAVAILABLE, why, finished);
     note_end(client, now_ms, finished);
 }

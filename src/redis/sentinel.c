@@ -37,13 +37,16 @@ static bool read_port(const char *text, int *port)
     return *end == '\0' && number >= 1 && number <= 65535;
 }
 
+/* As a string; false: empty, too long, or with bytes that do not print. */
 static bool copy_bytes(mtc_slice bytes, char *text, size_t size)
 {
-    if (bytes.size == 0 || bytes.size >= size ||
-        memchr(bytes.data, '\0', bytes.size))
+    if (bytes.size == 0 || bytes.size >= size)
         return false;
     memcpy(text, bytes.data, bytes.size);
     text[bytes.size] = '\0';
+    for (size_t i = 0; i < bytes.size; i++)
+        if (text[i] < ' ' || text[i] > '~')
+            return false;
     return true;
 }
 

@@ -169,6 +169,7 @@ static void a_wrong_answer_is_passed_over(void **state)
         "*2\r\n$9\r\n127.0.0.1\r\n$5\r\n6379x\r\n",
         "*2\r\n$9\r\n127.0.0.1\r\n$9\r\n636363636\r\n",
         "*2\r\n$9\r\n127.0",
+        "*2\r\n$3\r\na\nb\r\n$4\r\n6379\r\n",
         "*2\r\n*0\r\n*0\r\n",
         "HTTP/1.1 400 Bad Request\r\n\r\n",
     };
@@ -271,6 +272,56 @@ static void a_sentinel_that_was_named_is_asked_as_well(void **state)
     stop(given);
     stop(named);
     stop(master);
+}
+
+/* A sentinel that names itself. */
+typedef struct narcissus {
+    char found[TEXT_SIZE], others[TEXT_SIZE];
+    _Atomic int accepted;
+} narcissus;
+
+static void name_itself(fake_server *server, void *ctx)
+{
+    narcissus *narcissus = ctx;
+    while (fake_greet(server)) {
+        atomic_fetch_add(&narcissus->accepted, 1);
+        while (answer(server, narcissus->found, narcissus->others)) {
+        }
+    }
+}
+
+static void one_sentinel_under_two_names_is_one(void **state)
+{
+    (void)state;
+    narcissus narcissus = {.accepted = 0};
+    char number[16];
+    fake_server *master = start(pong, NULL);
+    fake_server *sentinel = fake_server_start(name_itself, &narcissus);
+    assert_non_null(sentinel);
+    address_of(fake_server_port(master), narcissus.found);
+    int size =
+        snprintf(number, sizeof number, "%d", fake_server_port(sentinel));
+    snprintf(narcissus.others, sizeof narcissus.others,
+             "*1\r\n*4\r\n$2\r\nip\r\n$9\r\n127.0.0.1\r\n"
+             "$4\r\nport\r\n$%d\r\n%s\r\n",
+             size, number);
+    asker asker;
+    begin(&asker, fake_server_port(sentinel), 0);
+    snprintf(asker.sentinels.addresses[0].host, 16, "127.1");
+    mtci_client_free(asker.client);
+    mtci_redis_settings settings = redis_rig_settings(0);
+    settings.sentinels = &asker.sentinels;
+    assert_int_equal(mtci_client_new(&settings, &asker.client), MTC_OK);
+    for (int i = 0; i < 5; i++) {
+        expect_pong(&asker);
+        mtci_client_tend(asker.client);
+        fake_delay(30);
+    }
+    mtci_client_free(asker.client);
+    fake_delay(50); /* a second one would be accepted now */
+    stop(sentinel);
+    stop(master);
+    assert_int_equal(narcissus.accepted, 1);
 }
 
 /* -- what a server must be ------------------------------------------------ */
@@ -575,6 +626,7 @@ int main(void)
         cmocka_unit_test(one_that_is_away_or_silent_is_passed_over),
         cmocka_unit_test(when_nobody_knows_the_error_says_so_in_time),
         cmocka_unit_test(a_sentinel_that_was_named_is_asked_as_well),
+        cmocka_unit_test(one_sentinel_under_two_names_is_one),
         cmocka_unit_test(a_server_that_is_no_master_gets_no_command),
         cmocka_unit_test(after_a_switch_the_old_master_is_sent_nothing),
         cmocka_unit_test(at_rest_a_switch_is_heard_by_tending),

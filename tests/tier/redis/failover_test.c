@@ -20,6 +20,7 @@
 
 #include "base/clock.h"
 #include "mtc/stats.h"
+#include "mtc/stream.h"
 #include "support/sentinel_rig.h"
 #include "support/stamp.h"
 
@@ -166,17 +167,24 @@ static void hold(load *load)
         sleep_ms(1);
 }
 
-static void begin(load *load, const sentinel_rig *rig, bool may_forget)
+static mtc_cache *open_cache(const sentinel_rig *rig)
 {
     char tiers[160];
+    mtc_cache *cache = NULL;
     mtc_cache_options options = MTC_CACHE_OPTIONS_INIT;
-    memset(load, 0, sizeof *load);
-    load->may_forget = may_forget;
     snprintf(tiers, sizeof tiers,
              "redis+sentinel://127.0.0.1:%d,127.0.0.1:%d/mymaster",
              rig->sentinels[0].port, rig->sentinels[1].port);
     options.tiers = tiers;
-    assert_int_equal(mtc_cache_open(&options, NULL, &load->cache), MTC_OK);
+    assert_int_equal(mtc_cache_open(&options, NULL, &cache), MTC_OK);
+    return cache;
+}
+
+static void begin(load *load, const sentinel_rig *rig, bool may_forget)
+{
+    memset(load, 0, sizeof *load);
+    load->may_forget = may_forget;
+    load->cache = open_cache(rig);
     for (uint32_t i = 0; i < THREADS; i++) {
         worker *worker = &load->workers[i];
         *worker = (struct worker){.load = load, .number = i};
@@ -215,6 +223,27 @@ static void end(load *load)
     mtc_cache_close(&load->cache);
 }
 
+/* A stream reads on connections of its own, and they find the master, too. */
+static void publish_and_read(const sentinel_rig *rig)
+{
+    mtc_cache *cache = open_cache(rig);
+    mtc_stream *stream = NULL;
+    mtc_stream_id id, cursor = {0};
+    mtc_stream_batch *batch = NULL;
+    mtc_field field = {mtc_str("n"), mtc_str("v")};
+    mtc_stream_options options = MTC_STREAM_OPTIONS_INIT;
+    options.deadline_ms = 10000;
+    assert_int_equal(mtc_stream_open(cache, mtc_str("events"), &options, NULL,
+                                     &stream),
+                     MTC_OK);
+    assert_int_equal(mtc_stream_publish(stream, &field, 1, &id), MTC_OK);
+    assert_int_equal(mtc_stream_read_after(stream, &cursor, 1, 1000, &batch),
+                     MTC_OK);
+    mtc_stream_batch_free(&batch);
+    mtc_stream_close(&stream);
+    mtc_cache_close(&cache);
+}
+
 /* -- the failovers -------------------------------------------------------- */
 
 /* What the replica has not got is lost with the master, so that it has all
@@ -247,6 +276,7 @@ static void a_master_that_was_replaced_is_written_to_no_more(void **state)
     static sentinel_rig rig;
     static load load;
     sentinel_rig_start(&rig, NULL);
+    publish_and_read(&rig);
     begin(&load, &rig, true);
     sleep_ms(500);
     assert_string_equal(sentinel_rig_ask(&rig.sentinels[0], ANY,
