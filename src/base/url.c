@@ -377,8 +377,13 @@ static span password_param_find(const char *at)
 void mtci_url_redact(const char *text, char *buffer, size_t size)
 {
     span secret = password_find(text);
-    span param = password_param_find(secret.end);
+    span param = password_param_find(text);
 
+    /* The '@' may be one of a parameter. */
+    if (param.begin < secret.end) {
+        secret.end = param.end > secret.end ? param.end : secret.end;
+        param = password_param_find(secret.end);
+    }
     snprintf(buffer, size, "%.*s%s%.*s%s%s", (int)(secret.begin - text), text,
              secret.begin == secret.end ? "" : "***",
              (int)(param.begin - secret.end), secret.end,

@@ -19,6 +19,7 @@
 #include "base/hash.h"
 #include "base/sync.h"
 #include "redis/conn.h"
+#include "redis/master.h"
 
 /* What a waiter's word says. */
 enum { WAITS = 0, IS_ANSWERED = 1, LEADS = 2 };
@@ -49,8 +50,11 @@ struct mtci_redis_client {
 
     /* The driver's. */
     mtci_redis_conn conn;
-    unsigned attempts_failed; /* since a command was answered */
-    bool is_lost;             /* and the log knows */
+    mtci_master *master;       /* NULL: settings say where the server is */
+    mtci_redis_settings found; /* settings, with what master has found */
+    int64_t replica_ms;        /* a replica is not left before this */
+    unsigned attempts_failed;  /* since a command was answered */
+    bool is_lost;              /* and the log knows */
     uint64_t random;
 };
 
@@ -252,6 +256,74 @@ static bool is_wanted(mtci_redis_client *client, int64_t now_ms)
     return is_wanted;
 }
 
+/* -- where the server is -------------------------------------------------- */
+
+/* Puts what is found into found. MTC_PENDING: not known yet. */
+static mtc_status find_server(mtci_redis_client *client, int64_t now_ms)
+{
+    mtci_redis_address address;
+    if (!client->master)
+        return MTC_OK;
+    mtc_status status = mtci_master_find(client->master, now_ms, &address);
+    if (status != MTC_OK)
+        return status;
+    int64_t left_ms = mtci_master_until_ms(client->master) - now_ms;
+    client->found = client->settings;
+    memcpy(client->found.host, address.host, sizeof address.host);
+    client->found.port = address.port;
+    client->found.connect_ms = left_ms > 0 ? left_ms : 1;
+    return MTC_OK;
+}
+
+/* Begins to connect once it is known where to; false: not yet. */
+static bool open_conn(mtci_redis_client *client, int64_t now_ms)
+{
+    mtc_status status = find_server(client, now_ms);
+    if (status == MTC_OK)
+        mtci_conn_open(&client->conn, now_ms);
+    else if (status != MTC_PENDING)
+        mtci_conn_refuse(&client->conn, status,
+                         mtci_master_failure(client->master));
+    return status != MTC_PENDING;
+}
+
+/* Ends a connection that did what it could: the next is made at once. */
+static void leave_server(mtci_redis_client *client, const char *why,
+                         int64_t now_ms, mtci_command_queue *finished)
+{
+    client->conn.has_answered = true;
+    tell_log(client, MTC_LOG_WARNING, why);
+    mtci_conn_close(&client->conn, MTC_E_UNAVAILABLE, why, finished);
+    note_end(client, now_ms, finished);
+}
+
+/* A server that was demoted, or the name of which may mean another one by
+ * now, is left; one that is meant to be a replica not too often. */
+static void heed_replica(mtci_redis_client *client, int64_t now_ms,
+                         mtci_command_queue *finished)
+{
+    mtci_redis_conn *conn = &client->conn;
+    bool is_replica = conn->is_readonly;
+    conn->is_readonly = false;
+    if (!is_replica || conn->state != MTCI_CONN_READY ||
+        now_ms < client->replica_ms)
+        return;
+    client->replica_ms = now_ms + MTCI_CLIENT_REPLICA_MS;
+    leave_server(client, "the server is a replica now", now_ms, finished);
+}
+
+/* Hears before anything is sent that the master has moved. */
+static void heed_master(mtci_redis_client *client, int64_t now_ms,
+                        mtci_command_queue *finished)
+{
+    if (!client->master || now_ms < mtci_master_due_ms(client->master))
+        return;
+    mtci_master_step(client->master, now_ms);
+    if (client->conn.state != MTCI_CONN_CLOSED &&
+        mtci_master_is_elsewhere(client->master, &client->found))
+        leave_server(client, "the master has moved", now_ms, finished);
+}
+
 /* Moves commands from the queue to the connection, those past their time to
  * finished. Whether there were any. */
 static bool refill(mtci_redis_client *client, int64_t now_ms,
@@ -283,10 +355,10 @@ static void pump(mtci_redis_client *client, int64_t now_ms, short events,
                  mtci_command_queue *finished)
 {
     mtci_redis_conn *conn = &client->conn;
+    heed_master(client, now_ms, finished);
     bool was_ready = conn->state == MTCI_CONN_READY;
-    if (conn->state == MTCI_CONN_CLOSED && is_wanted(client, now_ms))
-        mtci_conn_open(conn, now_ms);
-    else if (conn->state == MTCI_CONN_CLOSED)
+    if (conn->state == MTCI_CONN_CLOSED &&
+        (!is_wanted(client, now_ms) || !open_conn(client, now_ms)))
         return;
     mtci_conn_step(conn, now_ms, events, finished);
     if (!was_ready && conn->state == MTCI_CONN_READY)
@@ -296,14 +368,16 @@ static void pump(mtci_redis_client *client, int64_t now_ms, short events,
         mtci_conn_send(conn, now_ms, finished);
     if (conn->state == MTCI_CONN_CLOSED)
         note_end(client, now_ms, finished);
+    heed_replica(client, now_ms, finished);
 }
 
 /* Ends when the sleep may begin; false: something was submitted meanwhile. */
 static bool fall_asleep(mtci_redis_client *client, int64_t *due_ms)
 {
+    bool is_sought = client->master && mtci_master_is_sought(client->master);
     pthread_mutex_lock(&client->mutex);
-    bool may_sleep =
-        client->conn.state != MTCI_CONN_CLOSED || !client->queued.first;
+    bool may_sleep = client->conn.state != MTCI_CONN_CLOSED ||
+                     !client->queued.first || is_sought;
     may_sleep &= client->conn.state != MTCI_CONN_READY ||
                  client->conn.unsent.first || !client->queued.first;
     client->is_asleep = may_sleep;
@@ -323,6 +397,22 @@ static void wake_up(mtci_redis_client *client, bool was_woken)
         return; /* another driver has read it */
 }
 
+/* What to wait for; brings due_ms forward to when the sentinels want to be
+ * seen to. */
+static size_t poll_fds(mtci_redis_client *client,
+                       struct pollfd fds[2 + MTCI_SENTINELS_MAX],
+                       int64_t *due_ms)
+{
+    fds[0] = (struct pollfd){.fd = client->wake_fd, .events = POLLIN};
+    fds[1] = (struct pollfd){0};
+    fds[1].fd = mtci_conn_fd(&client->conn, &fds[1].events);
+    if (!client->master)
+        return 2;
+    if (mtci_master_due_ms(client->master) < *due_ms)
+        *due_ms = mtci_master_due_ms(client->master);
+    return 2 + mtci_master_poll(client->master, fds + 2);
+}
+
 /* Waits for the connection, a submit, or the time; what the connection is
  * ready for. */
 static short rest(mtci_redis_client *client, int64_t now_ms, int64_t until_ms)
@@ -332,14 +422,16 @@ static short rest(mtci_redis_client *client, int64_t now_ms, int64_t until_ms)
         due_ms = until_ms;
     if (!fall_asleep(client, &due_ms))
         due_ms = now_ms;
-    struct pollfd fds[2] = {{.fd = client->wake_fd, .events = POLLIN}};
-    fds[1].fd = mtci_conn_fd(&client->conn, &fds[1].events);
+    struct pollfd fds[2 + MTCI_SENTINELS_MAX];
+    size_t fd_count = poll_fds(client, fds, &due_ms);
     int wait_ms = 0;
     if (due_ms > now_ms)
         wait_ms =
             due_ms - now_ms < INT32_MAX ? (int)(due_ms - now_ms) : INT32_MAX;
-    int count = poll(fds, 2, wait_ms);
+    int count = poll(fds, fd_count, wait_ms);
     wake_up(client, count > 0 && fds[0].revents);
+    if (count > 0 && client->master)
+        mtci_master_heard(client->master);
     return count > 0 ? fds[1].revents : 0;
 }
 
@@ -418,9 +510,16 @@ mtc_status mtci_client_new(const mtci_redis_settings *settings,
     client->settings = *settings;
     client->queued_due_ms = INT64_MAX;
     client->random = mtci_seed() | 1;
-    mtci_conn_init(&client->conn, &client->settings);
-    *out = client;
-    return MTC_OK;
+    mtci_conn_init(&client->conn,
+                   settings->sentinels ? &client->found : &client->settings);
+    mtc_status status = MTC_OK;
+    if (settings->sentinels)
+        status = mtci_master_new(&client->settings, &client->master);
+    if (status == MTC_OK)
+        *out = client;
+    else
+        mtci_client_free(client);
+    return status;
 }
 
 void mtci_client_free(mtci_redis_client *client)
@@ -435,8 +534,10 @@ void mtci_client_free(mtci_redis_client *client)
     while ((command = mtci_queue_pop(&finished)) != NULL)
         command->done(command);
     mtci_conn_fini(&client->conn);
+    mtci_master_free(client->master);
     close(client->wake_fd);
     pthread_mutex_destroy(&client->mutex);
+    explicit_bzero(&client->found, sizeof client->found);
     explicit_bzero(&client->settings, sizeof client->settings);
     free(client);
 }
@@ -516,6 +617,12 @@ void mtci_client_drive(mtci_redis_client *client, const mtci_awaited *awaited,
         return;
     lead(client, awaited, until_ms);
     hand_on(client);
+}
+
+void mtci_client_tend(mtci_redis_client *client)
+{
+    if (client->master)
+        mtci_client_drive(client, NULL, 0);
 }
 
 static bool has_ctx(const mtci_redis_command *command, const void *ctx)

@@ -7,7 +7,8 @@
  * commands of others on the way, and hands the role on when its own is
  * complete or its time is up. The connection is made when there is something
  * to send; a lost one is made anew, one attempt for all, with growing random
- * pauses during which commands fail at once.
+ * pauses during which commands fail at once. With sentinels in the settings,
+ * the driver asks them for the master first and hears from them when it moves.
  *
  * Any thread, unless said otherwise.
  */
@@ -24,6 +25,10 @@
 /* Pauses between attempts to connect: random up to a bound that doubles. */
 #define MTCI_CLIENT_PAUSE_MS_MIN 10
 #define MTCI_CLIENT_PAUSE_MS_MAX 1000
+
+/* A server that refuses a write because it is a replica is left at most once
+ * in so long. */
+#define MTCI_CLIENT_REPLICA_MS 1000
 
 typedef struct mtci_redis_client mtci_redis_client;
 
@@ -57,6 +62,10 @@ void mtci_client_submit(mtci_redis_client *client,
  * in the past: sends and takes in what can be without waiting. */
 void mtci_client_drive(mtci_redis_client *client, const mtci_awaited *awaited,
                        int64_t until_ms);
+
+/* What is to be done while nobody waits: the sentinels are listened to. Never
+ * blocks; about once a second is often enough. */
+void mtci_client_tend(mtci_redis_client *client);
 
 /* Ends commands with this ctx that are still queued as MTC_E_CANCELLED. What
  * was sent stays: its reply is taken in, in its place. */

@@ -96,6 +96,10 @@ static void take_reply(mtci_redis_conn *conn, mtci_reply *reply,
                        mtci_command_queue *finished)
 {
     mtci_redis_command *command = conn->flying.first;
+    if (conn->take_push && conn->take_push(conn->push_ctx, reply)) {
+        mtci_reply_fini(reply);
+        return;
+    }
     if (!command) {
         mtci_reply_fini(reply);
         close_corrupt(conn, "a reply that nobody asked for", finished);
@@ -107,6 +111,7 @@ static void take_reply(mtci_redis_conn *conn, mtci_reply *reply,
         close_corrupt(conn, "a reply that does not fit its command", finished);
         return;
     }
+    conn->is_readonly |= mtci_reply_is_readonly(reply);
     command->replies[command->replied++] = *reply;
     conn->has_answered = true;
     if (command->replied == command->reply_count)
@@ -333,6 +338,10 @@ static void check_time(mtci_redis_conn *conn, int64_t now_ms,
 {
     if (now_ms < mtci_conn_due_ms(conn))
         return;
+    if (conn->fd >= 0) /* it may have come while nobody drove */
+        receive(conn, now_ms, finished);
+    if (now_ms < mtci_conn_due_ms(conn))
+        return;
     if (conn->state == MTCI_CONN_GREETING)
         mtci_conn_close(conn, MTC_E_UNAVAILABLE,
                         "the server did not answer the greeting in time",
@@ -354,6 +363,7 @@ void mtci_conn_open(mtci_redis_conn *conn, int64_t now_ms)
     conn->deadline_ms = now_ms + conn->settings->connect_ms;
     conn->is_full = false;
     conn->has_answered = false;
+    conn->is_readonly = false;
     mtci_command_queue none = {0};
     mtc_status status = mtci_dial_start(&conn->dial, conn->settings, now_ms);
     if (status == MTC_OK)
@@ -410,6 +420,14 @@ void mtci_conn_expire(mtci_redis_conn *conn, int64_t now_ms,
     mtci_queue_append(&begun, &conn->unsent);
     conn->unsent = begun;
     mtci_queue_fail(&late, MTC_E_TIMEOUT, MTCI_COMMAND_LATE, finished);
+}
+
+void mtci_conn_refuse(mtci_redis_conn *conn, mtc_status status,
+                      const char *failure)
+{
+    conn->has_answered = false;
+    conn->status = status;
+    snprintf(conn->failure, sizeof conn->failure, "%s", failure);
 }
 
 void mtci_conn_fini(mtci_redis_conn *conn)

@@ -10,6 +10,8 @@
 #ifndef MTCI_REDIS_CONN_H
 #define MTCI_REDIS_CONN_H
 
+#include <sys/socket.h>
+
 #include "redis/command.h"
 #include "redis/dial.h"
 #include "redis/resp_reader.h"
@@ -25,7 +27,7 @@
 /* Bytes received before the others have their turn. */
 #define MTCI_CONN_RECEIVE_MAX ((size_t)1 << 20)
 
-#define MTCI_CONN_GREETINGS 4
+#define MTCI_CONN_GREETINGS 5
 
 typedef enum mtci_conn_state {
     MTCI_CONN_CLOSED,
@@ -38,6 +40,7 @@ typedef enum mtci_conn_state {
 typedef enum mtci_greeting {
     MTCI_GREET_AUTH,
     MTCI_GREET_SELECT,
+    MTCI_GREET_ROLE,
     MTCI_GREET_KILL,
     MTCI_GREET_ID
 } mtci_greeting;
@@ -61,9 +64,16 @@ typedef struct mtci_redis_conn {
     mtci_command_queue flying; /* sent, waiting for replies */
     bool is_full;              /* the socket takes no more for now */
     bool has_answered;         /* some command, on this connection */
+    bool is_readonly;          /* a write was refused: this is a replica */
+
+    /* Optional: takes a reply that answers no command; false: it is one. */
+    bool (*take_push)(void *ctx, const mtci_reply *reply);
+    void *push_ctx;
 
     int64_t id;        /* the server's number for this connection */
     int64_t former_id; /* for the one before, which may still be executing */
+    struct sockaddr_storage peer; /* the server that gave these numbers */
+    socklen_t peer_size;
 
     mtc_status status; /* why it was closed last */
     char failure[256];
@@ -98,6 +108,9 @@ int64_t mtci_conn_due_ms(const mtci_redis_conn *conn);
  * commands are failed as step does. */
 void mtci_conn_close(mtci_redis_conn *conn, mtc_status status,
                      const char *failure, mtci_command_queue *finished);
+/* Notes why a closed one was not opened. */
+void mtci_conn_refuse(mtci_redis_conn *conn, mtc_status status,
+                      const char *failure);
 void mtci_conn_fini(mtci_redis_conn *conn);
 
 #endif

@@ -4,6 +4,7 @@
 #include "redis/greet.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static void ask(mtci_redis_conn *conn, mtci_greeting greeting)
 {
@@ -34,6 +35,32 @@ static void add_select(mtci_redis_conn *conn)
     mtci_resp_add_number(&conn->greeting, conn->settings->db);
 }
 
+/* What the sentinels say may be outdated; the server itself knows. */
+static void add_role(mtci_redis_conn *conn)
+{
+    if (!conn->settings->sentinels)
+        return;
+    ask(conn, MTCI_GREET_ROLE);
+    mtci_resp_begin(&conn->greeting, 1);
+    mtci_resp_add_text(&conn->greeting, "ROLE");
+}
+
+/* The number of the former connection means something to the server that gave
+ * it, and to another one a connection of somebody else. */
+static void forget_other_server(mtci_redis_conn *conn)
+{
+    struct sockaddr_storage peer;
+    socklen_t size = sizeof peer;
+    memset(&peer, 0, sizeof peer);
+    if (getpeername(conn->fd, (struct sockaddr *)&peer, &size) != 0)
+        size = 0;
+    if (size == 0 || size != conn->peer_size ||
+        memcmp(&peer, &conn->peer, size) != 0)
+        conn->former_id = 0;
+    conn->peer = peer;
+    conn->peer_size = size;
+}
+
 static void add_kill(mtci_redis_conn *conn)
 {
     if (conn->former_id == 0)
@@ -62,6 +89,8 @@ mtc_status mtci_greet_begin(mtci_redis_conn *conn)
     conn->greeted = 0;
     add_auth(conn);
     add_select(conn);
+    add_role(conn);
+    forget_other_server(conn);
     add_kill(conn);
     add_id(conn);
     return conn->greeting.status;
@@ -127,6 +156,21 @@ static mtc_status answered_client(mtci_redis_conn *conn,
     return refused(conn, "the server will not serve", reply, false);
 }
 
+/* A user without the right to ROLE is served: writes find a replica out. */
+static mtc_status answered_role(mtci_redis_conn *conn, const mtci_reply *reply)
+{
+    if (reply->type == MTCI_REPLY_ERROR)
+        return answered_client(conn, reply);
+    if (reply->type != MTCI_REPLY_ARRAY || reply->count == 0)
+        return MTC_E_CORRUPT;
+    mtc_slice role = mtci_reply_slice(&reply->items[0]);
+    if (role.size == 6 && memcmp(role.data, "master", 6) == 0)
+        return MTC_OK;
+    snprintf(conn->failure, sizeof conn->failure,
+             "the server that a sentinel named is not a master");
+    return MTC_E_UNAVAILABLE;
+}
+
 mtc_status mtci_greet_answered(mtci_redis_conn *conn, const mtci_reply *reply)
 {
     mtci_greeting greeting = conn->greetings[conn->greeted++];
@@ -135,6 +179,8 @@ mtc_status mtci_greet_answered(mtci_redis_conn *conn, const mtci_reply *reply)
         status = answered_auth(conn, reply);
     else if (greeting == MTCI_GREET_SELECT)
         status = answered_select(conn, reply);
+    else if (greeting == MTCI_GREET_ROLE)
+        status = answered_role(conn, reply);
     else
         status = answered_client(conn, reply);
     if (status != MTC_OK || conn->greeted < conn->greeting_count)

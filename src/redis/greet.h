@@ -2,7 +2,8 @@
  * The greeting: what a new connection says before any command, and whether
  * the answers let it go on.
  *
- * AUTH and SELECT must succeed. CLIENT KILL ends the connection before this
+ * AUTH and SELECT must succeed; ROLE must say master, where a sentinel named
+ * the server. CLIENT KILL ends the connection before this
  * one, so that a command still in its socket cannot take effect after newer
  * ones; CLIENT ID tells what to kill next time. Works on the connection's own
  * state; one thread at a time.

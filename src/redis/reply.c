@@ -98,6 +98,15 @@ mtc_status mtci_reply_error_status(const mtci_reply *reply)
     return kind < ERROR_COUNT ? ERRORS[kind].status : MTC_E_UNAVAILABLE;
 }
 
+bool mtci_reply_is_readonly(const mtci_reply *reply)
+{
+    static const char beginning[] = "READONLY";
+    mtc_slice text = mtci_reply_slice(reply);
+    return reply->type == MTCI_REPLY_ERROR &&
+           text.size >= sizeof beginning - 1 &&
+           memcmp(text.data, beginning, sizeof beginning - 1) == 0;
+}
+
 void mtci_reply_error_text(const mtci_reply *reply, char *text, size_t size)
 {
     copy_text(mtci_reply_slice(reply), text, size);

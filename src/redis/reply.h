@@ -51,6 +51,9 @@ mtc_status mtci_reply_error_status(const mtci_reply *reply);
 #define MTCI_REPLY_ERROR_KINDS 32
 size_t mtci_reply_error_kind(const mtci_reply *reply);
 
+/* Whether it is the error of a replica that was asked to write. */
+bool mtci_reply_is_readonly(const mtci_reply *reply);
+
 /* Writes the text of an error reply, cut to size and without control
  * characters. */
 void mtci_reply_error_text(const mtci_reply *reply, char *text, size_t size);

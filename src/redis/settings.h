@@ -10,9 +10,29 @@
 #include "base/clock.h"
 #include "mtc/tier.h"
 
+/* The most sentinels that are asked, those that others name included. */
+#define MTCI_SENTINELS_MAX 8
+
+typedef struct mtci_redis_address {
+    char host[256];
+    int port;
+} mtci_redis_address;
+
+/* The sentinels of one master. */
+typedef struct mtci_sentinel_settings {
+    char master[256];    /* its name */
+    char user[256];      /* to log in to the sentinels; "": the default user */
+    char password[2048]; /* "": no AUTH there */
+    size_t count;
+    mtci_redis_address addresses[MTCI_SENTINELS_MAX];
+} mtci_sentinel_settings;
+
 typedef struct mtci_redis_settings {
     char host[256]; /* "" with a socket path */
     int port;
+    /* Who knows the host and the port, in their place; NULL: nobody. Borrowed:
+     * outlives every client. */
+    const mtci_sentinel_settings *sentinels;
     char path[108];      /* Unix socket; "" with a host */
     char user[256];      /* "": the default user */
     char password[2048]; /* "": no AUTH */

@@ -218,6 +218,7 @@ static mtc_status url_open(const mtci_url *url, mtc_error *error,
     if (status == MTC_OK) {
         status = kind->open(url, options, error, &tier);
     }
+    explicit_bzero(options, kind->options_size);
     free(options);
     if (status == MTC_OK) {
         config_fill(&any, tier, config);

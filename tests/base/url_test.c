@@ -144,6 +144,10 @@ static void redacting_hides_the_password_and_nothing_else(void **state)
         {"redis://:S3CR3T@h", "redis://:***@h"},
         {"redis+unix:///s?password=S3CR3T&db=1",
          "redis+unix:///s?password=***&db=1"},
+        {"redis+sentinel://u:S3CR3T@h:1,i/n?sentinel_password=S3CR3T&db=1",
+         "redis+sentinel://u:***@h:1,i/n?sentinel_password=***&db=1"},
+        {"redis+sentinel://h/n?sentinel_password=S3C@RET&db=1",
+         "redis+sentinel://h/n?sentinel_password=***&db=1"},
     };
     char text[128];
 

@@ -492,6 +492,53 @@ static int64_t stepped_ms(void *ctx)
     return *(const int64_t *)ctx;
 }
 
+/* Greets when the client looks elsewhere. */
+static void greet_late(fake_server *server, void *ctx)
+{
+    sem_t *steps = ctx;
+    if (!fake_accept(server) || !fake_expect(server, "CLIENT ID"))
+        return;
+    sem_post(&steps[0]);
+    sem_wait(&steps[1]);
+    fake_send(server, ":7\r\n");
+    sem_post(&steps[0]);
+    if (fake_expect(server, "PING"))
+        fake_send(server, "+PONG\r\n");
+    fake_silence(server);
+}
+
+static void what_came_while_nobody_drove_came_in_time(void **state)
+{
+    (void)state;
+    int64_t now_ms = 1000;
+    sem_t steps[2];
+    assert_int_equal(sem_init(&steps[0], 0, 0), 0);
+    assert_int_equal(sem_init(&steps[1], 0, 0), 0);
+    pair pair = begin(greet_late, steps);
+    mtci_redis_settings *settings = mtci_client_settings(pair.client);
+    settings->clock = (mtci_clock){stepped_ms, &now_ms, false};
+    outcome outcomes[5] = {{0}, {0, true}, {0, true}, {0, true}, {0, true}};
+    mtci_command_queue commands = {0};
+    mtci_redis_command *command = redis_rig_command(ANY, "PING");
+    command->ctx = &outcomes[0];
+    command->done = note;
+    command->deadline_ms = now_ms + 100000;
+    mtci_queue_push(&commands, command);
+    mtci_client_submit(pair.client, &commands);
+    do
+        mtci_client_drive(pair.client, NULL, 0);
+    while (sem_trywait(&steps[0]) != 0);
+    sem_post(&steps[1]);
+    sem_wait(&steps[0]);
+    now_ms += 2 * settings->connect_ms;
+    mtci_awaited awaited = {all_done, outcomes};
+    mtci_client_drive(pair.client, &awaited, now_ms + 5000);
+    assert_int_equal(outcomes[0].status, MTC_OK);
+    end(&pair);
+    sem_destroy(&steps[0]);
+    sem_destroy(&steps[1]);
+}
+
 static void while_the_server_is_away_commands_fail_at_once(void **state)
 {
     (void)state;
@@ -605,6 +652,7 @@ int main(void)
         cmocka_unit_test(a_command_whose_time_is_over_is_not_sent),
         cmocka_unit_test(
             a_late_command_is_not_sent_on_a_good_connection_either),
+        cmocka_unit_test(what_came_while_nobody_drove_came_in_time),
         cmocka_unit_test(while_the_server_is_away_commands_fail_at_once),
         cmocka_unit_test(over_its_limit_a_queue_says_busy),
         cmocka_unit_test(an_abandoned_command_is_not_sent),

@@ -224,8 +224,10 @@ bool fake_greet(fake_server *server)
     while (take_command(server, text)) {
         bool is_last = strcmp(text, "CLIENT ID") == 0;
         bool is_kill = strncmp(text, "CLIENT KILL", 11) == 0;
+        bool is_role = strcmp(text, "ROLE") == 0;
         if (!fake_send(server, is_last   ? ":7\r\n"
                                : is_kill ? ":1\r\n"
+                               : is_role ? FAKE_MASTER
                                          : "+OK\r\n"))
             return false;
         if (is_last)

@@ -31,6 +31,8 @@ void fake_server_join(fake_server *server);
 
 /* Waits for the next connection; closes the one before. */
 bool fake_accept(fake_server *server);
+/* What a master answers to ROLE. */
+#define FAKE_MASTER "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"
 /* Accepts, and answers what a client of ours says first. */
 bool fake_greet(fake_server *server);
 /* Takes one command and compares its arguments, joined by spaces. */

@@ -4,17 +4,16 @@
 #include "support/redis_rig.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "redis/call.h"
 #include "tier/open.h"
 
-/* More than the tier's options take. */
-#define OPTION_WORDS 8
-#define ASK_MS       2000
+#define ASK_MS 2000
 
 static mtc_status apply_params(const mtci_url *url, mtc_error *error,
-                               int64_t *options)
+                               void *options)
 {
     mtci_options_default(mtci_redis_kind.options, options);
     for (size_t i = 0; i < url->param_count; i++) {
@@ -30,13 +29,14 @@ static mtc_status apply_params(const mtci_url *url, mtc_error *error,
 
 mtc_tier *redis_rig_tier(const char *url, mtc_error *error)
 {
-    int64_t options[OPTION_WORDS] = {0};
     mtc_tier *tier = NULL;
     mtci_url parts;
     if (mtci_url_parse(url, error, &parts) != MTC_OK)
         return NULL;
-    if (apply_params(&parts, error, options) == MTC_OK)
+    void *options = calloc(1, mtci_redis_kind.options_size);
+    if (options && apply_params(&parts, error, options) == MTC_OK)
         mtci_redis_kind.open(&parts, options, error, &tier);
+    free(options);
     mtci_url_fini(&parts);
     return tier;
 }
@@ -57,6 +57,22 @@ mtci_redis_client *redis_rig_client(int port)
 {
     mtci_redis_settings settings = redis_rig_settings(port);
     mtci_redis_client *client = NULL;
+    mtci_client_new(&settings, &client);
+    return client;
+}
+
+mtci_redis_client *redis_rig_sentinel_client(const int *ports,
+                                             mtci_sentinel_settings *sentinels)
+{
+    mtci_redis_settings settings = redis_rig_settings(0);
+    mtci_redis_client *client = NULL;
+    *sentinels = (mtci_sentinel_settings){.master = "mymaster"};
+    for (; ports[sentinels->count] != 0; sentinels->count++) {
+        mtci_redis_address *address = &sentinels->addresses[sentinels->count];
+        *address = (mtci_redis_address){"127.0.0.1", ports[sentinels->count]};
+    }
+    settings.host[0] = '\0';
+    settings.sentinels = sentinels;
     mtci_client_new(&settings, &client);
     return client;
 }

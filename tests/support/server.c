@@ -35,8 +35,10 @@
 #define START_MS_MAX   20000
 #define POLL_MS        5
 #define FIXED_ARGS_MAX 20
+#define CONFIGURATION  "sentinel.conf"
 
-static const char *const PROGRAMS[] = {"redis-server", "memcached"};
+static const char *const PROGRAMS[] = {"redis-server", "memcached",
+                                       "redis-server"};
 
 static void sleep_ms(int ms)
 {
@@ -131,12 +133,15 @@ static void spawn(test_server *server)
                            NULL};
     const char *memcached[] = {"memcached", "-l", "127.0.0.1", "-p",   port,
                                "-U",        "0",  "-u",        "root", NULL};
-    const char *const *fixed = server->kind == TEST_REDIS ? redis : memcached;
+    const char *sentinel[] = {"redis-server", CONFIGURATION, "--port",
+                              port,           "--sentinel",  NULL};
+    const char *const *fixed[] = {redis, memcached, sentinel};
     const char *argv[FIXED_ARGS_MAX + TEST_SERVER_ARGS_MAX + 1];
     size_t count = 0;
-    for (size_t i = 0; fixed[i] != NULL; i++)
-        argv[count++] = fixed[i];
-    for (size_t i = 0; server->args[i] != NULL; i++)
+    bool has_args = server->kind != TEST_SENTINEL;
+    for (size_t i = 0; fixed[server->kind][i] != NULL; i++)
+        argv[count++] = fixed[server->kind][i];
+    for (size_t i = 0; has_args && server->args[i] != NULL; i++)
         argv[count++] = server->args[i];
     argv[count] = NULL;
     pid_t pid = fork();
@@ -205,6 +210,20 @@ void test_server_require(test_server_kind kind)
     skip();
 }
 
+/* Once: it is the sentinel's own from then on, and it writes there. */
+static bool write_configuration(const test_server *server)
+{
+    char path[96];
+    snprintf(path, sizeof path, "%s/%s", server->dir, CONFIGURATION);
+    FILE *file = fopen(path, "we");
+    if (file == NULL)
+        return false;
+    fprintf(file, "bind 127.0.0.1\n");
+    for (size_t i = 0; server->args[i] != NULL; i++)
+        fprintf(file, "%s\n", server->args[i]);
+    return fclose(file) == 0;
+}
+
 bool test_server_start(test_server *server, test_server_kind kind,
                        const char *const *args)
 {
@@ -220,6 +239,8 @@ bool test_server_start(test_server *server, test_server_kind kind,
             return false;
         server->args[i] = args[i];
     }
+    if (kind == TEST_SENTINEL && !write_configuration(server))
+        return false;
     /* Somebody else may take the port between the look and the bind. */
     for (int i = 0; i < START_TRIES; i++) {
         server->port = test_server_free_port();
@@ -251,7 +272,7 @@ void test_server_kill(test_server *server)
 
 bool test_server_restart(test_server *server)
 {
-    static const char *const SCHEMES[] = {"redis", "memcached"};
+    static const char *const SCHEMES[] = {"redis", "memcached", "redis"};
     snprintf(server->url, sizeof server->url, "%s://127.0.0.1:%d",
              SCHEMES[server->kind], server->port);
     spawn(server);

@@ -11,7 +11,11 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-typedef enum test_server_kind { TEST_REDIS, TEST_MEMCACHED } test_server_kind;
+typedef enum test_server_kind {
+    TEST_REDIS,
+    TEST_MEMCACHED,
+    TEST_SENTINEL /* a redis-server that watches others */
+} test_server_kind;
 
 /* The most extra arguments. */
 #define TEST_SERVER_ARGS_MAX 32
@@ -35,7 +39,8 @@ void test_server_require(test_server_kind kind);
 int test_server_free_port(void);
 
 /* Starts a server and waits until it accepts connections. args: extra
- * arguments, NULL-terminated, or NULL; the strings are borrowed until stop.
+ * arguments, NULL-terminated, or NULL; the strings are borrowed until stop; for
+ * a sentinel, the lines of its configuration.
  * False when it does not come up; its log is then on standard error. */
 bool test_server_start(test_server *server, test_server_kind kind,
                        const char *const *args);

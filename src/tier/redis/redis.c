@@ -15,6 +15,7 @@
 #include "tier/open.h"
 #include "tier/redis/entry.h"
 #include "tier/redis/refusals.h"
+#include "tier/redis/sentinels.h"
 
 #define PART           "redis"
 #define PORT_DEFAULT   6379
@@ -34,6 +35,7 @@ typedef struct redis_options {
     int64_t compress_size_min;
     char compress[8];
     bool is_checked;
+    mtci_sentinel_login sentinel;
 } redis_options;
 
 typedef struct redis_tier {
@@ -43,6 +45,7 @@ typedef struct redis_tier {
     mtci_redis_form form; /* constant once attached */
     const mtc_tier_host *host;
     mtci_redis_refusals refusals;
+    mtci_sentinel_settings *sentinels; /* NULL: none */
     _Atomic uint64_t damaged;
 } redis_tier;
 
@@ -153,6 +156,14 @@ static void redis_abandon(mtc_tier *base, mtc_request *request)
         mtci_client_abandon(tier->client, request);
 }
 
+static void redis_tend(mtc_tier *base, int64_t now_ms)
+{
+    redis_tier *tier = (redis_tier *)base;
+    (void)now_ms; /* the client's clock is the same */
+    if (tier->client)
+        mtci_client_tend(tier->client);
+}
+
 static void redis_usage(mtc_tier *base, mtc_tier_usage *out)
 {
     redis_tier *tier = (redis_tier *)base;
@@ -183,6 +194,7 @@ static void redis_close(mtc_tier *base)
     redis_tier *tier = (redis_tier *)base;
     mtci_client_free(tier->client);
     mtci_cluster_free(tier->cluster);
+    mtci_redis_sentinels_free(tier->sentinels);
     free(tier);
 }
 
@@ -262,9 +274,11 @@ static mtc_status read_url(const mtci_url *url, const redis_options *options,
         .db = options->db,
         .bulk_size_max = BULK_SIZE_MAX,
     };
-    bool is_unix = strstr(url->scheme, "+unix") != NULL;
-    mtc_status status = is_unix ? read_socket_path(url, settings, error)
-                                : read_address(url, settings, error);
+    mtc_status status = MTC_OK;
+    if (strstr(url->scheme, "+unix"))
+        status = read_socket_path(url, settings, error);
+    else if (!mtci_redis_sentinels_are_meant(url))
+        status = read_address(url, settings, error);
     return status == MTC_OK ? read_login(url, settings, error) : status;
 }
 
@@ -301,7 +315,10 @@ static mtc_status make_cluster(const mtci_url *url,
     mtc_status status = read_seeds(url, error, seeds, &count);
     if (status != MTC_OK)
         return status;
-    return mtci_cluster_new(settings, seeds, count, &tier->cluster);
+    status = mtci_cluster_new(settings, seeds, count, &tier->cluster);
+    if (status != MTC_OK)
+        mtci_fail(error, status, PART, "redis: no memory for a cluster");
+    return status;
 }
 
 static mtc_status read_form(const redis_options *options, mtc_error *error,
@@ -327,33 +344,53 @@ static mtc_status read_form(const redis_options *options, mtc_error *error,
     return MTC_OK;
 }
 
-static mtc_status redis_open(const mtci_url *url, const void *options,
-                             mtc_error *error, mtc_tier **out)
+/* The client, too, knows the sentinels by what the tier owns. */
+static mtc_status make_client(const mtci_url *url, const redis_options *options,
+                              mtci_redis_settings *settings, redis_tier *tier,
+                              mtc_error *error)
+{
+    mtc_status status = mtci_redis_sentinels_read(
+        url, &options->sentinel, error, &tier->sentinels, &settings->db);
+    if (status != MTC_OK)
+        return status;
+    settings->sentinels = tier->sentinels;
+    status = mtci_client_new(settings, &tier->client);
+    if (status != MTC_OK)
+        mtci_fail(error, status, PART,
+                  "redis: no memory or no descriptor for a client");
+    return status;
+}
+
+static mtc_status make_link(redis_tier *tier, const mtci_url *url,
+                            const redis_options *options, mtc_error *error)
 {
     mtci_redis_settings settings;
-    mtci_redis_form form;
-    mtc_status status = read_form(options, error, &form);
+    mtc_status status = read_form(options, error, &tier->form);
     if (status == MTC_OK)
         status = read_url(url, options, error, &settings);
     if (status != MTC_OK)
         return status;
-    redis_tier *tier = calloc(1, sizeof *tier);
-    if (tier && names_cluster(url))
+    if (names_cluster(url))
         status = make_cluster(url, &settings, tier, error);
-    else if (tier)
-        status = mtci_client_new(&settings, &tier->client);
+    else
+        status = make_client(url, options, &settings, tier, error);
     explicit_bzero(&settings, sizeof settings);
-    if (!tier || status != MTC_OK) {
-        free(tier);
-        if (status == MTC_E_INVALID)
-            return status;
-        return mtci_fail(error, tier ? status : MTC_E_NO_MEMORY, PART,
-                         "redis: no memory or no descriptor for a client");
-    }
+    return status;
+}
+
+static mtc_status redis_open(const mtci_url *url, const void *options,
+                             mtc_error *error, mtc_tier **out)
+{
+    redis_tier *tier = calloc(1, sizeof *tier);
+    if (!tier)
+        return mtci_fail(error, MTC_E_NO_MEMORY, PART, "redis: out of memory");
     tier->base.ops = &redis_ops;
-    tier->form = form;
-    *out = &tier->base;
-    return MTC_OK;
+    mtc_status status = make_link(tier, url, options, error);
+    if (status == MTC_OK)
+        *out = &tier->base;
+    else
+        redis_close(&tier->base);
+    return status;
 }
 
 mtci_redis_client *mtci_redis_tier_client(mtc_tier *tier)
@@ -382,6 +419,7 @@ static const mtc_tier_ops redis_ops = {
     .submit = redis_submit,
     .drive = redis_drive,
     .abandon = redis_abandon,
+    .tend = redis_tend,
     .usage = redis_usage,
     .close = redis_close,
 };
@@ -436,6 +474,23 @@ static const mtci_option redis_rows[] = {
         .text = "every value is stored with a checksum, in a frame; what was "
                 "stored without is a miss",
     },
+    {
+        .name = "sentinel_user",
+        .kind = MTCI_OPTION_TEXT,
+        .offset = offsetof(redis_options, sentinel.user),
+        .size = sizeof(((redis_options *)NULL)->sentinel.user),
+        .range = "at most 255 bytes",
+        .text = "user for logging in to the sentinels; default: the default "
+                "user",
+    },
+    {
+        .name = "sentinel_password",
+        .kind = MTCI_OPTION_TEXT,
+        .offset = offsetof(redis_options, sentinel.password),
+        .size = sizeof(((redis_options *)NULL)->sentinel.password),
+        .range = "at most 2047 bytes",
+        .text = "password for logging in to the sentinels",
+    },
 };
 
 static const mtci_option_table redis_table = {
@@ -446,8 +501,9 @@ static const mtci_option_table redis_table = {
 
 const mtci_tier_kind mtci_redis_kind = {
     .schemes = "redis valkey redis+unix valkey+unix redis+cluster "
-               "valkey+cluster",
-    .schemes_of_many = "redis+cluster valkey+cluster",
+               "valkey+cluster redis+sentinel valkey+sentinel",
+    .schemes_of_many =
+        "redis+cluster valkey+cluster redis+sentinel valkey+sentinel",
     .options = &redis_table,
     .options_size = sizeof(redis_options),
     .open = redis_open,

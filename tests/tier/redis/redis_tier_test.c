@@ -427,6 +427,17 @@ static void a_wrong_url_is_refused_and_shows_no_password(void **state)
         "redis+unix://",
         "redis://u:S3CR3T@h?connect=0",
         "redis://u:S3CR3T@h?db=-1",
+        "redis+sentinel://h",
+        "redis+sentinel://h/",
+        "redis+sentinel:///name",
+        "redis+sentinel://h,,i/name",
+        "redis+sentinel://h/a%20name",
+        "redis+sentinel://u:S3CR3T@h/name/x",
+        "redis+sentinel://h/name/1/2",
+        "redis+sentinel://h/name/2147483648",
+        "redis+sentinel://1,2,3,4,5,6,7,8,9/name",
+        "redis+sentinel://h/name?sentinel_user=u",
+        "redis://h?sentinel_password=S3CR3T",
     };
     for (size_t i = 0; i < sizeof URLS / sizeof *URLS; i++) {
         mtc_error error = {.status = MTC_OK};
@@ -460,6 +471,31 @@ static void a_url_says_where_and_how(void **state)
     tier->ops->close(tier);
 }
 
+static void a_url_names_sentinels(void **state)
+{
+    (void)state;
+    mtc_tier *tier = redis_rig_tier(
+        "valkey+sentinel://me:p%40ss@one:7,two/the-master/12?sentinel_user=s"
+        "&sentinel_password=S3C%40RET",
+        NULL);
+    assert_non_null(tier);
+    const mtci_redis_settings *settings =
+        mtci_client_settings(mtci_redis_tier_client(tier));
+    const mtci_sentinel_settings *sentinels = settings->sentinels;
+    assert_string_equal(settings->user, "me");
+    assert_string_equal(settings->password, "p@ss");
+    assert_int_equal(settings->db, 12);
+    assert_int_equal(sentinels->count, 2);
+    assert_string_equal(sentinels->addresses[0].host, "one");
+    assert_int_equal(sentinels->addresses[0].port, 7);
+    assert_string_equal(sentinels->addresses[1].host, "two");
+    assert_int_equal(sentinels->addresses[1].port, 26379);
+    assert_string_equal(sentinels->master, "the-master");
+    assert_string_equal(sentinels->user, "s");
+    assert_string_equal(sentinels->password, "S3C@RET");
+    tier->ops->close(tier);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -483,6 +519,7 @@ int main(void)
             a_server_without_memory_refuses_stores_and_takes_removes),
         cmocka_unit_test(a_wrong_url_is_refused_and_shows_no_password),
         cmocka_unit_test(a_url_says_where_and_how),
+        cmocka_unit_test(a_url_names_sentinels),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

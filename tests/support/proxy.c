@@ -1,0 +1,193 @@
+/*
+ * The delaying proxy. One thread passes bytes on; the test's thread starts and
+ * stops it. See proxy.h.
+ */
+#include "support/proxy.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "support/tier_call.h"
+
+#define PIECE_SIZE 65536
+
+struct test_proxy {
+    pthread_t thread;
+    int listener, stop_fd;
+    int port, server_port;
+    test_proxy_delays delays;
+    _Atomic uint64_t delayed;
+};
+
+static struct sockaddr_in loopback(int port)
+{
+    struct sockaddr_in address;
+    memset(&address, 0, sizeof address);
+    address.sin_family = AF_INET;
+    address.sin_port = htons((uint16_t)port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return address;
+}
+
+static int connect_to(int port)
+{
+    struct sockaddr_in address = loopback(port);
+    int on = 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static bool send_all(int fd, const char *bytes, size_t size)
+{
+    while (size > 0) {
+        ssize_t sent = send(fd, bytes, size, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent <= 0)
+            return false;
+        bytes += sent;
+        size -= (size_t)sent;
+    }
+    return true;
+}
+
+static bool pass_on(int from, int to)
+{
+    char piece[PIECE_SIZE];
+    ssize_t got = recv(from, piece, sizeof piece, 0);
+    if (got < 0 && errno == EINTR)
+        return true;
+    return got > 0 && send_all(to, piece, (size_t)got);
+}
+
+static void hold_back(test_proxy *proxy)
+{
+    test_proxy_delays *delays = &proxy->delays;
+    if (mtct_draw(&delays->seed, delays->one_in) != 0)
+        return;
+    uint32_t ms = 1 + mtct_draw(&delays->seed, (uint32_t)delays->ms_max);
+    struct timespec pause = {ms / 1000, (long)(ms % 1000) * 1000000};
+    nanosleep(&pause, NULL);
+    atomic_fetch_add(&proxy->delayed, 1);
+}
+
+/* Until one side ends, or the proxy is stopped: false. */
+static bool serve(test_proxy *proxy, int client, int server)
+{
+    struct pollfd fds[3] = {
+        {.fd = proxy->stop_fd, .events = POLLIN},
+        {.fd = client, .events = POLLIN},
+        {.fd = server, .events = POLLIN},
+    };
+    for (;;) {
+        if (poll(fds, 3, -1) < 0 && errno != EINTR)
+            return false;
+        if (fds[0].revents)
+            return false;
+        if (fds[1].revents && !pass_on(client, server))
+            return true;
+        if (!fds[2].revents)
+            continue;
+        hold_back(proxy);
+        if (!pass_on(server, client))
+            return true;
+    }
+}
+
+static void *run(void *ctx)
+{
+    test_proxy *proxy = ctx;
+    bool goes_on = true;
+    while (goes_on) {
+        struct pollfd fds[2] = {
+            {.fd = proxy->stop_fd, .events = POLLIN},
+            {.fd = proxy->listener, .events = POLLIN},
+        };
+        if (poll(fds, 2, -1) < 0 || fds[0].revents)
+            return NULL;
+        int client = accept4(proxy->listener, NULL, NULL, SOCK_CLOEXEC);
+        int server = connect_to(proxy->server_port);
+        if (client >= 0 && server >= 0)
+            goes_on = serve(proxy, client, server);
+        if (client >= 0)
+            close(client);
+        if (server >= 0)
+            close(server);
+    }
+    return NULL;
+}
+
+static bool listen_on_loopback(test_proxy *proxy)
+{
+    struct sockaddr_in address = loopback(0);
+    socklen_t size = sizeof address;
+    proxy->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (proxy->listener < 0 ||
+        bind(proxy->listener, (struct sockaddr *)&address, size) != 0 ||
+        listen(proxy->listener, 16) != 0 ||
+        getsockname(proxy->listener, (struct sockaddr *)&address, &size) != 0)
+        return false;
+    proxy->port = ntohs(address.sin_port);
+    return true;
+}
+
+static void free_proxy(test_proxy *proxy)
+{
+    if (proxy->listener >= 0)
+        close(proxy->listener);
+    if (proxy->stop_fd >= 0)
+        close(proxy->stop_fd);
+    free(proxy);
+}
+
+test_proxy *test_proxy_start(int server_port, test_proxy_delays delays)
+{
+    test_proxy *proxy = calloc(1, sizeof *proxy);
+    if (!proxy)
+        return NULL;
+    proxy->server_port = server_port;
+    proxy->delays = delays;
+    proxy->listener = -1;
+    proxy->stop_fd = eventfd(0, EFD_CLOEXEC);
+    if (proxy->stop_fd < 0 || !listen_on_loopback(proxy) ||
+        pthread_create(&proxy->thread, NULL, run, proxy) != 0) {
+        free_proxy(proxy);
+        return NULL;
+    }
+    return proxy;
+}
+
+int test_proxy_port(const test_proxy *proxy)
+{
+    return proxy->port;
+}
+
+uint64_t test_proxy_delayed(const test_proxy *proxy)
+{
+    return atomic_load(&proxy->delayed);
+}
+
+void test_proxy_stop(test_proxy *proxy)
+{
+    uint64_t one = 1;
+    if (write(proxy->stop_fd, &one, sizeof one) == (ssize_t)sizeof one)
+        pthread_join(proxy->thread, NULL);
+    free_proxy(proxy);
+}
