@@ -270,7 +270,12 @@ static mtc_status take_reader(mtc_stream *stream, mtci_redis_client **out)
     pthread_mutex_unlock(&stream->mutex);
     if (*out)
         return MTC_OK;
-    return mtci_client_new(mtci_client_settings(stream->client), out);
+    /* What its connection tells or loses is nobody's concern. */
+    mtci_redis_settings settings = *mtci_client_settings(stream->client);
+    settings.push = NULL;
+    mtc_status status = mtci_client_new(&settings, out);
+    explicit_bzero(&settings, sizeof settings);
+    return status;
 }
 
 /* One that failed may still owe a reply: it is not used again. */

@@ -224,9 +224,11 @@ bool fake_greet(fake_server *server)
     while (take_command(server, text)) {
         bool is_last = strcmp(text, "CLIENT ID") == 0;
         bool is_kill = strncmp(text, "CLIENT KILL", 11) == 0;
-        if (!fake_send(server, is_last   ? ":7\r\n"
-                               : is_kill ? ":1\r\n"
-                                         : "+OK\r\n"))
+        bool is_hello = strncmp(text, "HELLO", 5) == 0;
+        if (!fake_send(server, is_last    ? ":7\r\n"
+                               : is_hello ? "%1\r\n$5\r\nproto\r\n:3\r\n"
+                               : is_kill  ? ":1\r\n"
+                                          : "+OK\r\n"))
             return false;
         if (is_last)
             return true;

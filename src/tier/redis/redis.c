@@ -25,6 +25,8 @@
 typedef struct redis_options {
     int64_t connect_ms;
     int64_t db;
+    int64_t protocol;
+    int64_t ping_ms;
 } redis_options;
 
 typedef struct redis_tier {
@@ -112,6 +114,12 @@ static void redis_abandon(mtc_tier *base, mtc_request *request)
     mtci_client_abandon(tier->client, request);
 }
 
+static void redis_tend(mtc_tier *base, int64_t now_ms)
+{
+    (void)now_ms;
+    mtci_client_tend(((redis_tier *)base)->client);
+}
+
 static void redis_usage(mtc_tier *base, mtc_tier_usage *out)
 {
     redis_tier *tier = (redis_tier *)base;
@@ -129,6 +137,8 @@ static mtc_status redis_attach(mtc_tier *base, const mtc_tier_host *host)
     settings->clock = (mtci_clock){host->now_ms, host->ctx, false};
     settings->log = host->log;
     settings->log_ctx = host->ctx;
+    snprintf(settings->name, sizeof settings->name, "%.64s",
+             host->name ? host->name : "");
     settings->bulk_size_max = host->value_size_max + MTCI_REDIS_FRAME_ROOM;
     return MTC_OK;
 }
@@ -214,6 +224,8 @@ static mtc_status read_url(const mtci_url *url, const redis_options *options,
         .clock = mtci_clock_boot,
         .connect_ms = options->connect_ms,
         .db = options->db,
+        .protocol = options->protocol,
+        .ping_ms = options->ping_ms,
         .bulk_size_max = BULK_SIZE_MAX,
     };
     bool is_unix = strstr(url->scheme, "+unix") != NULL;
@@ -262,6 +274,7 @@ static const mtc_tier_ops redis_ops = {
     .submit = redis_submit,
     .drive = redis_drive,
     .abandon = redis_abandon,
+    .tend = redis_tend,
     .usage = redis_usage,
     .close = redis_close,
 };
@@ -286,6 +299,25 @@ static const mtci_option redis_rows[] = {
         .fallback = "0",
         .range = "0 to 2147483647; with a host, the path says it as well",
         .text = "number of the database",
+    },
+    {
+        .name = "protocol",
+        .kind = MTCI_OPTION_COUNT,
+        .offset = offsetof(redis_options, protocol),
+        .min = 2,
+        .max = 3,
+        .range = "2 or 3; default: 3 where the server has it",
+        .text = "version of RESP that is spoken",
+    },
+    {
+        .name = "ping",
+        .kind = MTCI_OPTION_DURATION,
+        .offset = offsetof(redis_options, ping_ms),
+        .min = 0,
+        .max = 3600000,
+        .fallback = "10s",
+        .range = "0s (never) to 1h",
+        .text = "silence after which the server is asked whether it lives",
     },
 };
 
