@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "mtc.h"
 #include "redis/call.h"
 #include "support/fake_server.h"
 #include "support/redis_rig.h"
@@ -301,6 +302,37 @@ static void an_answer_that_lies_unread_is_not_late(void **state)
     end(&rig);
 }
 
+static void wait_for_ping(fake_server *server, void *ctx)
+{
+    sem_t *has_come = ctx;
+    if (fake_greet(server) && fake_take(server, 2) &&
+        fake_send(server, ":-2\r\n$-1\r\n") && fake_expect(server, "PING"))
+        sem_post(has_come);
+    fake_silence(server);
+}
+
+static void a_cache_at_rest_asks_by_itself(void **state)
+{
+    (void)state;
+    sem_t has_come;
+    char url[64];
+    mtc_cache *cache;
+    mtc_value value;
+    sem_init(&has_come, 0, 0);
+    fake_server *fake = fake_server_start(wait_for_ping, &has_come);
+    assert_non_null(fake);
+    snprintf(url, sizeof url, "redis://127.0.0.1:%d?ping=50ms",
+             fake_server_port(fake));
+    mtc_cache_options options = MTC_CACHE_OPTIONS_INIT;
+    options.tiers = url;
+    assert_int_equal(mtc_cache_open(&options, NULL, &cache), MTC_OK);
+    assert_int_equal(mtc_cache_get(cache, mtc_str("a"), &value), MTC_MISS);
+    sem_wait(&has_come);
+    assert_int_equal(mtc_cache_close(&cache), MTC_OK);
+    assert_null(fake_server_stop(fake));
+    sem_destroy(&has_come);
+}
+
 /* -- a real server -------------------------------------------------------- */
 
 static void a_stopped_server_is_noticed_while_nobody_asks(void **state)
@@ -357,6 +389,7 @@ int main(void)
         cmocka_unit_test(pushes_are_told_in_order_with_the_replies),
         cmocka_unit_test(a_silent_server_is_asked_and_a_dead_one_noticed),
         cmocka_unit_test(an_answer_that_lies_unread_is_not_late),
+        cmocka_unit_test(a_cache_at_rest_asks_by_itself),
         cmocka_unit_test(a_stopped_server_is_noticed_while_nobody_asks),
         cmocka_unit_test(a_foreign_write_is_pushed),
     };
