@@ -4,6 +4,7 @@
 ## make test      install what is missing, build, and run every test
 ## make check     check layers, sizes, headers, names, links, layout, documents
 ## make docs      build the reference of the interface: build/docs/html
+## make fuzz      run each fuzz target for FUZZ_SECONDS (60)
 ## make bench     measure libmtc beside its rivals; draw docs/performance
 ## make install   build and install below PREFIX (/usr/local); DESTDIR
 ## make deps      install every package that any of these needs, but bench
@@ -11,6 +12,7 @@
 
 PREFIX ?= /usr/local
 DESTDIR ?=
+FUZZ_SECONDS ?= 60
 DEPS = @scripts/deps.sh
 BUILD = @cmake --preset $(1) $(2) && \
 	cmake --build --preset $(1) $(3)
@@ -36,6 +38,11 @@ docs:
 	$(DEPS) docs
 	@scripts/docs.sh
 
+fuzz:
+	$(DEPS) build test fuzz
+	$(call BUILD,fuzz,,--target fuzz_reader fuzz_writer fuzz_url)
+	@scripts/fuzz.sh build/fuzz $(FUZZ_SECONDS)
+
 bench:
 	$(DEPS) build bench
 	$(call BUILD,release,,--target mtc_tool mtc_rivals mtc_hiredis)
@@ -55,4 +62,4 @@ deps:
 clean:
 	@rm -rf build
 
-.PHONY: help demo test check docs bench install deps clean
+.PHONY: help demo test check docs fuzz bench install deps clean

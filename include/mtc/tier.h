@@ -181,6 +181,8 @@ typedef struct mtc_tier_host {
     mtc_eviction_function evicted;
     /** Handed to evicted. */
     void *evicted_ctx;
+    /** Name of the cache (letters, digits, '.', '_', '-'), or NULL. */
+    const char *name;
 } mtc_tier_host;
 
 /**

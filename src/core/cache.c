@@ -170,6 +170,7 @@ static mtc_status attach(mtc_cache *cache, size_t i)
         .log = host_log,
         .evicted = cache->evicted,
         .evicted_ctx = cache->evicted_ctx,
+        .name = cache->log.name,
     };
     if (!lane->ops->attach)
         return MTC_OK;

@@ -148,12 +148,13 @@ static bool wait_turn(mtci_redis_client *client, waiter *w, int64_t until_ms)
 /* Gives finished commands back and wakes those who waited for them. */
 static void deliver(mtci_redis_client *client, mtci_command_queue *finished)
 {
-    size_t count = finished->count;
+    size_t count = 0;
     size_t bytes = 0;
     mtci_redis_command *command;
-    if (count == 0)
+    if (!finished->first)
         return;
     while ((command = mtci_queue_pop(finished)) != NULL) {
+        count += !command->is_own;
         bytes += command->size;
         command->done(command);
     }
@@ -232,10 +233,21 @@ static void note_end(mtci_redis_client *client, int64_t now_ms,
     client->queued_due_ms = earliest(&client->queued);
     pthread_mutex_unlock(&client->mutex);
     mtci_queue_fail(&failed, client->away, conn->failure, finished);
-    if (is_away && !client->is_lost) {
+    bool is_silent = conn->status == MTC_E_TIMEOUT;
+    if ((is_away || is_silent) && !client->is_lost) {
         client->is_lost = true;
         tell_log(client, MTC_LOG_WARNING, conn->failure);
     }
+}
+
+/* After what the connection answered was delivered. */
+static void tell_lost(mtci_redis_client *client)
+{
+    static const mtci_reply LOST = {.type = MTCI_REPLY_LOST};
+    const mtci_redis_settings *settings = &client->settings;
+    if (client->conn.was_lost && settings->push)
+        settings->push(settings->push_ctx, &LOST);
+    client->conn.was_lost = false;
 }
 
 static void note_ready(mtci_redis_client *client)
@@ -453,6 +465,7 @@ static void lead(mtci_redis_client *client, const mtci_awaited *awaited,
         pump(client, now_ms, events, &finished);
         expire(client, now_ms, &finished);
         deliver(client, &finished);
+        tell_lost(client);
         if (awaited ? awaited->is_complete(awaited->ctx)
                     : !has_outstanding(client))
             return;
@@ -621,8 +634,31 @@ void mtci_client_drive(mtci_redis_client *client, const mtci_awaited *awaited,
 
 void mtci_client_tend(mtci_redis_client *client)
 {
+    mtci_command_queue finished = {0};
+    struct pollfd fd = {.fd = -1};
     if (client->master)
         mtci_client_drive(client, NULL, 0);
+    if (!take_role(client, NULL, 0))
+        return;
+    int64_t now_ms = mtci_clock_ms(&client->settings.clock);
+    fd.fd = mtci_conn_fd(&client->conn, &fd.events);
+    if (fd.fd >= 0 && poll(&fd, 1, 0) < 0)
+        fd.revents = 0;
+    pump(client, now_ms, fd.revents, &finished);
+    bool was_open = client->conn.state != MTCI_CONN_CLOSED;
+    mtci_conn_ping(&client->conn, now_ms, &finished);
+    if (was_open && client->conn.state == MTCI_CONN_CLOSED)
+        note_end(client, now_ms, &finished);
+    expire(client, now_ms, &finished);
+    deliver(client, &finished);
+    tell_lost(client);
+    hand_on(client);
+}
+
+uint64_t mtci_client_pushes_unknown(const mtci_redis_client *client)
+{
+    return atomic_load_explicit(&client->conn.pushes_unknown,
+                                memory_order_relaxed);
 }
 
 static bool has_ctx(const mtci_redis_command *command, const void *ctx)

@@ -50,6 +50,7 @@ struct mtci_redis_command {
     /* Sent once more when the connection ends before the reply: only for
      * commands that change nothing. */
     bool is_retryable;
+    bool is_own; /* the connection's: a PING, a push; not counted as open */
     bool was_sent;
 
     int64_t deadline_ms; /* not sent after this */

@@ -25,6 +25,12 @@ static bool may_be_sent_again(const mtci_redis_command *command,
     return command->is_retryable && !command->was_sent;
 }
 
+static bool is_own(const mtci_redis_command *command, const void *ctx)
+{
+    (void)ctx;
+    return command->is_own;
+}
+
 static void reset_replies(mtci_command_queue *queue)
 {
     for (mtci_redis_command *c = queue->first; c; c = c->next) {
@@ -43,6 +49,7 @@ static void give_back(mtci_redis_conn *conn, mtci_command_queue *finished)
     if (conn->first_sent > 0)
         mtci_queue_push(&conn->flying, mtci_queue_pop(&conn->unsent));
     conn->first_sent = 0;
+    mtci_queue_extract(&conn->unsent, is_own, NULL, &conn->flying);
     if (conn->status == MTC_E_UNAVAILABLE)
         mtci_queue_extract(&conn->flying, may_be_sent_again, NULL, &again);
     reset_replies(&again);
@@ -66,6 +73,10 @@ void mtci_conn_close(mtci_redis_conn *conn, mtc_status status,
     if (conn->id > 0)
         conn->former_id = conn->id;
     conn->id = 0;
+    if (conn->state == MTCI_CONN_READY)
+        conn->was_lost = true;
+    else
+        conn->is_resp2 = false; /* another server may be there next time */
     conn->state = MTCI_CONN_CLOSED;
     conn->status = status;
     if (failure != conn->failure)
@@ -96,7 +107,7 @@ static void take_reply(mtci_redis_conn *conn, mtci_reply *reply,
                        mtci_command_queue *finished)
 {
     mtci_redis_command *command = conn->flying.first;
-    if (conn->take_push && conn->take_push(conn->push_ctx, reply)) {
+    if (conn->take_message && conn->take_message(conn->message_ctx, reply)) {
         mtci_reply_fini(reply);
         return;
     }
@@ -116,6 +127,35 @@ static void take_reply(mtci_redis_conn *conn, mtci_reply *reply,
     conn->has_answered = true;
     if (command->replied == command->reply_count)
         mtci_queue_push(finished, mtci_queue_pop(&conn->flying));
+}
+
+/* By way of finished, so that it stays in order with the replies. */
+static void tell_push(mtci_redis_command *command)
+{
+    mtci_redis_conn *conn = command->ctx;
+    const mtci_redis_settings *settings = conn->settings;
+    if (!settings->push ||
+        !settings->push(settings->push_ctx, &command->replies[0]))
+        atomic_fetch_add_explicit(&conn->pushes_unknown, 1,
+                                  memory_order_relaxed);
+    mtci_command_free(command);
+}
+
+static void take_push(mtci_redis_conn *conn, mtci_reply *push,
+                      mtci_command_queue *finished)
+{
+    mtci_redis_command *command = mtci_command_new(MTCI_REPLY_PUSH);
+    if (!command) {
+        mtci_reply_fini(push);
+        mtci_conn_close(conn, MTC_E_NO_MEMORY, "out of memory for a push",
+                        finished);
+        return;
+    }
+    command->replies[command->replied++] = *push;
+    command->is_own = true;
+    command->ctx = conn;
+    command->done = tell_push;
+    mtci_queue_push(finished, command);
 }
 
 static void take_greeting(mtci_redis_conn *conn, mtci_reply *reply,
@@ -140,6 +180,8 @@ static void take_replies(mtci_redis_conn *conn, mtci_command_queue *finished)
             mtci_conn_close(conn, status, conn->reader.violation, finished);
         else if (status != MTC_OK)
             close_corrupt(conn, conn->reader.violation, finished);
+        else if (reply.type == MTCI_REPLY_PUSH)
+            take_push(conn, &reply, finished);
         else if (conn->state == MTCI_CONN_GREETING)
             take_greeting(conn, &reply, finished);
         else
@@ -333,10 +375,18 @@ static void step_dial(mtci_redis_conn *conn, int64_t now_ms,
         mtci_conn_close(conn, status, conn->dial.failure, finished);
 }
 
+static bool is_overdue(const mtci_redis_conn *conn, int64_t now_ms)
+{
+    return conn->fd >= 0 && now_ms >= mtci_conn_due_ms(conn);
+}
+
+/* What came in time may lie there unread, if this process was late. */
 static void check_time(mtci_redis_conn *conn, int64_t now_ms,
                        mtci_command_queue *finished)
 {
-    if (now_ms < mtci_conn_due_ms(conn))
+    if (is_overdue(conn, now_ms))
+        receive(conn, now_ms, finished);
+    if (!is_overdue(conn, now_ms))
         return;
     if (conn->fd >= 0) /* it may have come while nobody drove */
         receive(conn, now_ms, finished);
@@ -385,6 +435,26 @@ void mtci_conn_step(mtci_redis_conn *conn, int64_t now_ms, short events,
         send_greeting(conn, now_ms, finished);
     mtci_conn_send(conn, now_ms, finished);
     check_time(conn, now_ms, finished);
+}
+
+void mtci_conn_ping(mtci_redis_conn *conn, int64_t now_ms,
+                    mtci_command_queue *finished)
+{
+    int64_t ping_ms = conn->settings->ping_ms;
+    if (conn->state != MTCI_CONN_READY || ping_ms == 0 || conn->flying.first ||
+        conn->unsent.first || now_ms - conn->active_ms < ping_ms)
+        return;
+    mtci_redis_command *command = mtci_command_new(MTCI_REPLY_STATUS);
+    if (!command)
+        return; /* next time */
+    mtci_resp_begin(&command->bytes, 1);
+    mtci_resp_add_text(&command->bytes, "PING");
+    command->is_own = true;
+    command->deadline_ms = now_ms + conn->settings->connect_ms;
+    command->done = mtci_command_free;
+    mtci_queue_push(command->bytes.status == MTC_OK ? &conn->unsent : finished,
+                    command);
+    mtci_conn_send(conn, now_ms, finished);
 }
 
 int mtci_conn_fd(const mtci_redis_conn *conn, short *events)

@@ -10,6 +10,7 @@
 #ifndef MTCI_REDIS_CONN_H
 #define MTCI_REDIS_CONN_H
 
+#include <stdatomic.h>
 #include <sys/socket.h>
 
 #include "redis/command.h"
@@ -38,10 +39,12 @@ typedef enum mtci_conn_state {
 
 /* What the greeting asks, in order. */
 typedef enum mtci_greeting {
+    MTCI_GREET_HELLO,
     MTCI_GREET_AUTH,
     MTCI_GREET_SELECT,
     MTCI_GREET_ROLE,
     MTCI_GREET_KILL,
+    MTCI_GREET_NAME,
     MTCI_GREET_ID
 } mtci_greeting;
 
@@ -58,6 +61,7 @@ typedef struct mtci_redis_conn {
     size_t greeting_sent;
     mtci_greeting greetings[MTCI_CONN_GREETINGS];
     size_t greeting_count, greeted;
+    bool is_resp2; /* HELLO was refused; forgotten when dialling fails */
 
     mtci_command_queue unsent; /* the first may be sent in part */
     size_t first_sent;
@@ -67,8 +71,11 @@ typedef struct mtci_redis_conn {
     bool is_readonly;          /* a write was refused: this is a replica */
 
     /* Optional: takes a reply that answers no command; false: it is one. */
-    bool (*take_push)(void *ctx, const mtci_reply *reply);
-    void *push_ctx;
+    bool (*take_message)(void *ctx, const mtci_reply *reply);
+    void *message_ctx;
+
+    bool was_lost;                   /* when ready, and nobody was told yet */
+    _Atomic uint64_t pushes_unknown; /* to the handler */
 
     int64_t id;        /* the server's number for this connection */
     int64_t former_id; /* for the one before, which may still be executing */
@@ -92,6 +99,11 @@ void mtci_conn_step(mtci_redis_conn *conn, int64_t now_ms, short events,
 
 /* Sends what is in unsent as far as the socket takes it. */
 void mtci_conn_send(mtci_redis_conn *conn, int64_t now_ms,
+                    mtci_command_queue *finished);
+
+/* After a silence of ping_ms with nothing under way: sends a PING, which
+ * must be answered as any command. */
+void mtci_conn_ping(mtci_redis_conn *conn, int64_t now_ms,
                     mtci_command_queue *finished);
 
 /* Ends what is in unsent, not begun, and past its deadline. */

@@ -11,6 +11,29 @@ static void ask(mtci_redis_conn *conn, mtci_greeting greeting)
     conn->greetings[conn->greeting_count++] = greeting;
 }
 
+/* Logs in and gives the name by the way. */
+static void add_hello(mtci_redis_conn *conn)
+{
+    const mtci_redis_settings *settings = conn->settings;
+    bool has_login = settings->password[0] != '\0';
+    bool has_name = settings->name[0] != '\0';
+    const char *user = settings->user[0] != '\0' ? settings->user : "default";
+    ask(conn, MTCI_GREET_HELLO);
+    mtci_resp_begin(&conn->greeting,
+                    2u + (has_login ? 3u : 0u) + (has_name ? 2u : 0u));
+    mtci_resp_add_text(&conn->greeting, "HELLO");
+    mtci_resp_add_text(&conn->greeting, "3");
+    if (has_login) {
+        mtci_resp_add_text(&conn->greeting, "AUTH");
+        mtci_resp_add_text(&conn->greeting, user);
+        mtci_resp_add_text(&conn->greeting, settings->password);
+    }
+    if (has_name) {
+        mtci_resp_add_text(&conn->greeting, "SETNAME");
+        mtci_resp_add_text(&conn->greeting, settings->name);
+    }
+}
+
 static void add_auth(mtci_redis_conn *conn)
 {
     const mtci_redis_settings *settings = conn->settings;
@@ -73,6 +96,17 @@ static void add_kill(mtci_redis_conn *conn)
     mtci_resp_add_number(&conn->greeting, conn->former_id);
 }
 
+static void add_name(mtci_redis_conn *conn)
+{
+    if (conn->settings->name[0] == '\0')
+        return;
+    ask(conn, MTCI_GREET_NAME);
+    mtci_resp_begin(&conn->greeting, 3);
+    mtci_resp_add_text(&conn->greeting, "CLIENT");
+    mtci_resp_add_text(&conn->greeting, "SETNAME");
+    mtci_resp_add_text(&conn->greeting, conn->settings->name);
+}
+
 static void add_id(mtci_redis_conn *conn)
 {
     ask(conn, MTCI_GREET_ID);
@@ -87,7 +121,14 @@ mtc_status mtci_greet_begin(mtci_redis_conn *conn)
     conn->greeting_sent = 0;
     conn->greeting_count = 0;
     conn->greeted = 0;
-    add_auth(conn);
+    bool is_resp3 = conn->settings->protocol != 2 && !conn->is_resp2;
+    conn->reader.is_resp2 = !is_resp3;
+    if (is_resp3) {
+        add_hello(conn);
+    } else {
+        add_auth(conn);
+        add_name(conn);
+    }
     add_select(conn);
     add_role(conn);
     forget_other_server(conn);
@@ -127,6 +168,25 @@ static mtc_status answered_auth(mtci_redis_conn *conn, const mtci_reply *reply)
                  "the server has too many clients");
     return strcmp(code, "ERR") == 0 && !is_about_clients ? MTC_E_DENIED
                                                          : status;
+}
+
+/* A server without RESP3 is spoken to in RESP2, unless RESP3 was asked for.
+ * Whether its refusal was about the login is told by AUTH then. */
+static mtc_status answered_hello(mtci_redis_conn *conn, const mtci_reply *reply)
+{
+    if (reply->type == MTCI_REPLY_ARRAY)
+        return MTC_OK;
+    if (reply->type != MTCI_REPLY_ERROR)
+        return MTC_E_CORRUPT;
+    mtc_status status = mtci_reply_error_status(reply);
+    bool is_unknown = status == MTC_E_UNSUPPORTED || status == MTC_E_INVALID;
+    if (is_unknown && conn->settings->protocol == 0) {
+        conn->is_resp2 = true;
+        return MTC_OK;
+    }
+    bool has_login = conn->settings->password[0] != '\0';
+    return refused(conn, has_login ? "AUTH was refused" : "HELLO was refused",
+                   reply, true);
 }
 
 static mtc_status answered_select(mtci_redis_conn *conn,
@@ -171,20 +231,33 @@ static mtc_status answered_role(mtci_redis_conn *conn, const mtci_reply *reply)
     return MTC_E_UNAVAILABLE;
 }
 
+static mtc_status judge(mtci_redis_conn *conn, mtci_greeting greeting,
+                        const mtci_reply *reply)
+{
+    switch (greeting) {
+    case MTCI_GREET_HELLO:
+        return answered_hello(conn, reply);
+    case MTCI_GREET_AUTH:
+        return answered_auth(conn, reply);
+    case MTCI_GREET_SELECT:
+        return answered_select(conn, reply);
+    case MTCI_GREET_ROLE:
+        return answered_role(conn, reply);
+    default:
+        return answered_client(conn, reply);
+    }
+}
+
 mtc_status mtci_greet_answered(mtci_redis_conn *conn, const mtci_reply *reply)
 {
+    /* Behind a HELLO that was refused, the answers mean nothing. */
+    bool is_over = conn->is_resp2 && conn->greetings[0] == MTCI_GREET_HELLO;
     mtci_greeting greeting = conn->greetings[conn->greeted++];
-    mtc_status status;
-    if (greeting == MTCI_GREET_AUTH)
-        status = answered_auth(conn, reply);
-    else if (greeting == MTCI_GREET_SELECT)
-        status = answered_select(conn, reply);
-    else if (greeting == MTCI_GREET_ROLE)
-        status = answered_role(conn, reply);
-    else
-        status = answered_client(conn, reply);
+    mtc_status status = is_over ? MTC_OK : judge(conn, greeting, reply);
     if (status != MTC_OK || conn->greeted < conn->greeting_count)
         return status;
+    if (is_over)
+        return mtci_greet_begin(conn);
     /* The last answer, to CLIENT ID. */
     conn->former_id = 0;
     conn->id = reply->type == MTCI_REPLY_INTEGER ? reply->integer : 0;

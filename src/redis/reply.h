@@ -21,7 +21,9 @@ typedef enum mtci_reply_type {
     MTCI_REPLY_INTEGER = 8, /* also RESP3 boolean */
     MTCI_REPLY_BULK = 16,   /* in bytes; also RESP3 verbatim, double, number */
     MTCI_REPLY_ARRAY = 32,  /* also RESP3 set, and map as key, value, ... */
-    MTCI_REPLY_PUSH = 64    /* answers no command */
+    MTCI_REPLY_PUSH = 64,   /* answers no command; its kind comes first */
+    MTCI_REPLY_LOST = 128   /* from no server: a connection has ended, and what
+                               its pushes would have said is not known */
 } mtci_reply_type;
 
 /* A zeroed reply is valid and empty. */

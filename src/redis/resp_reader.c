@@ -7,11 +7,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "redis/resp_number.h"
+
 /* What an array is given first; it grows as elements really come, so that a
  * header alone costs nothing. */
 #define ARRAY_FIRST 8
 
 #define CRLF_SIZE 2u
+
+/* "txt:" before the bytes of a verbatim string. */
+#define FORMAT_SIZE 4u
 
 static mtc_status poison(mtci_resp_reader *reader, mtc_status status,
                          const char *violation)
@@ -36,28 +41,6 @@ static bool count_size(mtci_resp_reader *reader, size_t size)
 {
     reader->reply_size += size;
     return reader->reply_size <= MTCI_RESP_REPLY_SIZE_MAX;
-}
-
-/* A decimal number without sign tricks, blanks or leading zeros. */
-static bool parse_integer(mtc_slice text, int64_t *number)
-{
-    const char *digit = text.data;
-    const char *end = digit + text.size;
-    bool is_negative = text.size > 0 && *digit == '-';
-    digit += is_negative;
-    if (digit == end || (*digit == '0' && (end - digit > 1 || is_negative)))
-        return false;
-    int64_t sum = 0; /* negative, whose range is the larger one */
-    for (; digit < end; digit++) {
-        if (*digit < '0' || *digit > '9')
-            return false;
-        if (__builtin_mul_overflow(sum, 10, &sum) ||
-            __builtin_sub_overflow(sum, *digit - '0', &sum))
-            return false;
-    }
-    if (is_negative)
-        *number = sum;
-    return is_negative || !__builtin_sub_overflow(0, sum, number);
 }
 
 /* Takes a line without its CRLF out of the input. */
@@ -93,11 +76,21 @@ static mtc_status make_text(mtci_resp_reader *reader, mtci_reply_type type,
     return MTC_OK;
 }
 
+static mtc_status make_number(mtci_resp_reader *reader, char type,
+                              mtc_slice text, mtci_reply *reply)
+{
+    bool is_right =
+        type == ',' ? mtci_resp_is_double(text) : mtci_resp_is_big_number(text);
+    if (!is_right)
+        return corrupt(reader, "wrong number");
+    return make_text(reader, MTCI_REPLY_BULK, text, reply);
+}
+
 static mtc_status make_integer(mtci_resp_reader *reader, mtc_slice text,
                                mtci_reply *reply)
 {
     reply->type = MTCI_REPLY_INTEGER;
-    if (!parse_integer(text, &reply->integer))
+    if (!mtci_resp_parse_integer(text, &reply->integer))
         return corrupt(reader, "wrong number");
     return MTC_OK;
 }
@@ -137,13 +130,36 @@ static mtc_status begin_skip(mtci_resp_reader *reader, size_t size)
     return MTC_PENDING;
 }
 
+/* A type of which only the pieces are sent: "$?" and its like. */
+static bool is_streamed(mtc_slice text)
+{
+    return text.size == 1 && *(const char *)text.data == '?';
+}
+
+/* The length of a bulk or an array, 0 or more; -1, nil, only where RESP2 has
+ * it. False: poisoned. */
+static bool take_length(mtci_resp_reader *reader, char type, mtc_slice text,
+                        int64_t *length)
+{
+    bool may_be_nil = type == '$' || type == '*';
+    if (is_streamed(text)) {
+        corrupt(reader, "a streamed reply");
+        return false;
+    }
+    if (!mtci_resp_parse_integer(text, length) || *length < -may_be_nil) {
+        corrupt(reader, "wrong length");
+        return false;
+    }
+    return true;
+}
+
 /* The header of a bulk: nil at once, else the reader is in a bulk. */
-static mtc_status begin_bulk(mtci_resp_reader *reader, mtci_reply_type type,
+static mtc_status begin_bulk(mtci_resp_reader *reader, char type,
                              mtc_slice text, mtci_reply *reply)
 {
     int64_t size;
-    if (!parse_integer(text, &size) || size < -1)
-        return corrupt(reader, "wrong length of a bulk");
+    if (!take_length(reader, type, text, &size))
+        return reader->status;
     if (size == -1) {
         reply->type = MTCI_REPLY_NIL;
         return MTC_OK;
@@ -152,13 +168,16 @@ static mtc_status begin_bulk(mtci_resp_reader *reader, mtci_reply_type type,
         return begin_skip(reader, (size_t)size);
     if (!count_size(reader, (size_t)size))
         return corrupt(reader, "reply over the limit");
+    /* Of a large value the system commits what is really written. */
     void *bytes;
-    mtci_reply bulk = {.type = type};
+    mtci_reply bulk = {.type =
+                           type == '!' ? MTCI_REPLY_ERROR : MTCI_REPLY_BULK};
     if (mtc_value_new((size_t)size, &bytes, &bulk.bytes) != MTC_OK)
         return no_memory(reader);
     reader->bulk = bulk;
     reader->bulk_bytes = bytes;
     reader->bulk_filled = 0;
+    reader->is_verbatim = type == '=';
     reader->in_bulk = true;
     return MTC_PENDING;
 }
@@ -170,6 +189,17 @@ static void skip_input(mtci_resp_reader *reader)
     size_t size = have < reader->skip_size ? have : reader->skip_size;
     reader->skip_size -= size;
     reader->begin += size;
+}
+
+/* "txt:..." loses its first four bytes. */
+static bool strip_format(mtc_value *bytes)
+{
+    const char *first = bytes->data;
+    if (bytes->size < FORMAT_SIZE || first[FORMAT_SIZE - 1] != ':')
+        return false;
+    bytes->data = first + FORMAT_SIZE;
+    bytes->size -= FORMAT_SIZE;
+    return true;
 }
 
 /* Fills the bulk from the input; MTC_OK when it is whole. */
@@ -191,6 +221,8 @@ static mtc_status take_bulk(mtci_resp_reader *reader, mtci_reply *reply)
         return corrupt(reader, "wrong end of a bulk");
     reader->begin += CRLF_SIZE;
     reader->scanned = reader->begin;
+    if (reader->is_verbatim && !strip_format(&reader->bulk.bytes))
+        return corrupt(reader, "a verbatim string without its format");
     *reply = reader->bulk;
     reader->bulk = (mtci_reply){0};
     reader->in_bulk = false;
@@ -202,26 +234,26 @@ static mtc_status begin_array(mtci_resp_reader *reader, char type,
                               mtc_slice text, mtci_reply *reply)
 {
     int64_t count;
-    if (!parse_integer(text, &count) || count < -1)
-        return corrupt(reader, "wrong length of an array");
+    if (!take_length(reader, type, text, &count))
+        return reader->status;
     if (count == -1) {
         reply->type = MTCI_REPLY_NIL;
         return MTC_OK;
     }
     if ((uint64_t)count > MTCI_RESP_ELEMENTS_MAX)
         return corrupt(reader, "array over the limit");
-    *reply = (mtci_reply){
-        .type = type == '>' ? MTCI_REPLY_PUSH : MTCI_REPLY_ARRAY,
-    };
     if (type == '>' && reader->depth > 0)
         return corrupt(reader, "a push inside a reply");
+    if (type == '>' && count == 0)
+        return corrupt(reader, "a push without its kind");
+    reply->type = type == '>' ? MTCI_REPLY_PUSH : MTCI_REPLY_ARRAY;
     if (count == 0)
-        return MTC_OK;
+        return type == '|' ? MTC_PENDING : MTC_OK;
     if (reader->depth == MTCI_RESP_DEPTH_MAX)
         return corrupt(reader, "arrays too deep");
     mtci_resp_level *level = &reader->levels[reader->depth++];
-    *level = (mtci_resp_level){.array = *reply};
-    level->expected = (size_t)count << (type == '%');
+    *level = (mtci_resp_level){.array = *reply, .type = type};
+    level->expected = (size_t)count << (type == '%' || type == '|');
     return MTC_PENDING;
 }
 
@@ -233,6 +265,8 @@ static mtc_status take_item(mtci_resp_reader *reader, mtc_slice line,
         return corrupt(reader, "empty line");
     char type = *(const char *)line.data;
     mtc_slice rest = mtc_bytes((const char *)line.data + 1, line.size - 1);
+    if (reader->is_resp2 && !strchr("+-:$*", type))
+        return corrupt(reader, "a type that RESP2 does not have");
     switch (type) {
     case '+':
         return make_text(reader, MTCI_REPLY_STATUS, rest, reply);
@@ -240,7 +274,7 @@ static mtc_status take_item(mtci_resp_reader *reader, mtc_slice line,
         return make_text(reader, MTCI_REPLY_ERROR, rest, reply);
     case ',':
     case '(':
-        return make_text(reader, MTCI_REPLY_BULK, rest, reply);
+        return make_number(reader, type, rest, reply);
     case ':':
         return make_integer(reader, rest, reply);
     case '#':
@@ -249,13 +283,13 @@ static mtc_status take_item(mtci_resp_reader *reader, mtc_slice line,
         return make_nil(reader, rest, reply);
     case '$':
     case '=':
-        return begin_bulk(reader, MTCI_REPLY_BULK, rest, reply);
     case '!':
-        return begin_bulk(reader, MTCI_REPLY_ERROR, rest, reply);
+        return begin_bulk(reader, type, rest, reply);
     case '*':
     case '~':
     case '%':
     case '>':
+    case '|':
         return begin_array(reader, type, rest, reply);
     default:
         return corrupt(reader, "unknown type of reply");
@@ -275,8 +309,15 @@ static bool grow(mtci_resp_level *level)
     return true;
 }
 
+/* What a push is about is said by its first element. */
+static bool has_kind(const mtci_reply *push)
+{
+    return push->items[0].type & (MTCI_REPLY_STATUS | MTCI_REPLY_BULK);
+}
+
 /* Puts a reply into the innermost array, and an array that it completes into
- * the one around it. MTC_OK: the outermost is complete and in *reply. */
+ * the one around it; attributes go nowhere. MTC_OK: the outermost is complete
+ * and in *reply. */
 static mtc_status place(mtci_resp_reader *reader, mtci_reply *reply)
 {
     while (reader->depth > 0) {
@@ -291,6 +332,14 @@ static mtc_status place(mtci_resp_reader *reader, mtci_reply *reply)
         *reply = level->array;
         level->array = (mtci_reply){0};
         reader->depth--;
+        if (level->type == '|') {
+            mtci_reply_fini(reply);
+            return MTC_PENDING;
+        }
+    }
+    if (reply->type == MTCI_REPLY_PUSH && !has_kind(reply)) {
+        mtci_reply_fini(reply);
+        return corrupt(reader, "a push without its kind");
     }
     return MTC_OK;
 }

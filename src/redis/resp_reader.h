@@ -1,6 +1,7 @@
 /*
- * An incremental reader of RESP2 replies and those RESP3 types that map onto
- * them. It does no I/O: the caller receives into the room that it offers.
+ * An incremental reader of RESP2 and RESP3 replies. Attributes are read and
+ * dropped, streamed types refused. It does no I/O: the caller receives into
+ * the room that it offers.
  *
  * Everything is bounded, no byte is searched again, terminators are
  * checked. The first violation poisons the reader for good: what follows can
@@ -31,6 +32,7 @@
 /* An array that is not complete yet. */
 typedef struct mtci_resp_level {
     mtci_reply array;
+    char type; /* as in its header */
     size_t capacity;
     size_t expected;
 } mtci_resp_level;
@@ -43,7 +45,9 @@ typedef struct mtci_resp_reader {
     size_t skip_size;     /* what is still to come of one that is */
     size_t oversize;      /* its size; 0: none in the reply under way */
     bool in_bulk;         /* a bulk's header was read, its CRLF was not */
+    bool is_resp2;        /* types of RESP3 alone are violations; set after init */
     mtci_reply bulk;
+    bool is_verbatim;
     char *bulk_bytes;
     size_t bulk_filled;
     size_t depth;

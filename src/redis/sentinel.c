@@ -120,7 +120,7 @@ static void take_switch(mtci_sentinel *sentinel, char *message)
 }
 
 /* A message of the channel; everything else answers a command. */
-static bool take_push(void *ctx, const mtci_reply *reply)
+static bool take_message(void *ctx, const mtci_reply *reply)
 {
     char message[MESSAGE_SIZE];
     if (reply->type != MTCI_REPLY_ARRAY || reply->count != 3 ||
@@ -285,6 +285,7 @@ void mtci_sentinel_init(mtci_sentinel *sentinel,
         .port = address->port,
         .connect_ms = settings->connect_ms,
         .bulk_size_max = MTCI_RESP_LINE_SIZE_MAX,
+        .protocol = 2, /* messages come between replies, told apart there */
         .clock = settings->clock,
     };
     memcpy(sentinel->settings.host, address->host, sizeof address->host);
@@ -294,8 +295,8 @@ void mtci_sentinel_init(mtci_sentinel *sentinel,
     sentinel->news = news;
     sentinel->is_used = true;
     mtci_conn_init(&sentinel->conn, &sentinel->settings);
-    sentinel->conn.take_push = take_push;
-    sentinel->conn.push_ctx = sentinel;
+    sentinel->conn.take_message = take_message;
+    sentinel->conn.message_ctx = sentinel;
 }
 
 void mtci_sentinel_fini(mtci_sentinel *sentinel)

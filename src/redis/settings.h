@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "mtc/tier.h"
+#include "redis/reply.h"
 
 /* The most sentinels that are asked, those that others name included. */
 #define MTCI_SENTINELS_MAX 8
@@ -36,13 +37,22 @@ typedef struct mtci_redis_settings {
     char path[108];      /* Unix socket; "" with a host */
     char user[256];      /* "": the default user */
     char password[2048]; /* "": no AUTH */
+    char name[65];       /* CLIENT SETNAME; "": none */
     int64_t db;
+    int64_t protocol;     /* 2 or 3; 0: 3 where the server has it */
+    int64_t ping_ms;      /* silence before a PING; 0: never asked */
     int64_t connect_ms;   /* until a connection is ready for commands */
     size_t bulk_size_max; /* a larger bulk is skipped: TOO_LARGE */
     mtci_clock clock;
     /* Optional: told when the server is lost and when it is back. */
     void (*log)(void *ctx, mtc_log_level level, const char *text);
     void *log_ctx;
+    /* Optional: told each push of the server, and MTCI_REPLY_LOST when a
+     * connection that was ready has ended by itself; false: not known, which
+     * is counted. By the driver, without locks, in order with the replies.
+     * Not called by client_free. It must not call the client. */
+    bool (*push)(void *ctx, const mtci_reply *push);
+    void *push_ctx;
 } mtci_redis_settings;
 
 #endif

@@ -76,20 +76,28 @@ mtc_status mtci_batch_new(mtci_reply *entries, mtc_stream_batch **out)
     return MTC_OK;
 }
 
+/* Where key and entries are: RESP2 has an array of one pair, RESP3 a map. */
+static mtci_reply *pair_of(mtci_reply *reply)
+{
+    if (reply->type != MTCI_REPLY_ARRAY)
+        return NULL;
+    if (reply->count == 1)
+        reply = &reply->items[0];
+    return reply->type == MTCI_REPLY_ARRAY && reply->count == 2 ? reply : NULL;
+}
+
 mtc_status mtci_batch_new_keyed(mtci_reply *reply, mtc_stream_batch **out)
 {
     *out = NULL;
     if (reply->type == MTCI_REPLY_NIL)
         return MTC_MISS;
-    bool is_keyed = reply->type == MTCI_REPLY_ARRAY && reply->count == 1 &&
-                    reply->items[0].type == MTCI_REPLY_ARRAY &&
-                    reply->items[0].count == 2;
-    if (!is_keyed) {
+    mtci_reply *pair = pair_of(reply);
+    if (!pair) {
         mtci_reply_fini(reply);
         return MTC_E_CORRUPT;
     }
-    mtci_reply entries = reply->items[0].items[1];
-    reply->items[0].items[1] = (mtci_reply){0};
+    mtci_reply entries = pair->items[1];
+    pair->items[1] = (mtci_reply){0};
     mtci_reply_fini(reply);
     return mtci_batch_new(&entries, out);
 }

@@ -13,7 +13,8 @@
  * MTC_E_NO_MEMORY. The reply is given back in any case. */
 mtc_status mtci_batch_new(mtci_reply *entries, mtc_stream_batch **out);
 
-/* The same of [[key, entries]], for one key. */
+/* The same of [[key, entries]] (RESP2) or {key: entries} (RESP3), for one
+ * key. */
 mtc_status mtci_batch_new_keyed(mtci_reply *reply, mtc_stream_batch **out);
 
 #endif

@@ -296,8 +296,11 @@ static mtc_status reader_new(const mtc_stream *stream, mtci_redis_client **out)
     const mtci_redis_target *target = &stream->target;
     mtci_redis_settings settings;
     if (target->client)
-        return mtci_client_new(mtci_client_settings(target->client), out);
-    mtci_cluster_settings_for(target->cluster, target->key, &settings);
+        settings = *mtci_client_settings(target->client);
+    else
+        mtci_cluster_settings_for(target->cluster, target->key, &settings);
+    /* What its connection tells or loses is nobody's concern. */
+    settings.push = NULL;
     mtc_status status = mtci_client_new(&settings, out);
     explicit_bzero(&settings, sizeof settings);
     return status;

@@ -192,7 +192,8 @@ static void garbage_ends_the_connection_and_is_no_value(void **state)
         ":12\r\n",
         "*1\r\n$1\r\na\r\n",
         "+PONG\r\n",
-        ">2\r\n+a\r\n+b\r\n",
+        ">1\r\n:1\r\n",
+        "|1\r\n+a\r\n+b\r\n$?\r\n",
         "$99999999999\r\n",
         "\r\n",
     };
@@ -398,9 +399,10 @@ static void expect_kill(fake_server *server, void *ctx)
     if (!fake_greet(server) || !fake_expect(server, "PING") ||
         !fake_send(server, "+PONG\r\n") || !fake_take(server, 1))
         return;
-    if (fake_accept(server) && fake_expect(server, "CLIENT KILL ID 7") &&
+    if (fake_accept(server) && fake_expect(server, "HELLO 3") &&
+        fake_expect(server, "CLIENT KILL ID 7") &&
         fake_expect(server, "CLIENT ID") &&
-        fake_send(server, "-ERR No such client ID\r\n:8\r\n") &&
+        fake_send(server, "%0\r\n-ERR No such client ID\r\n:8\r\n") &&
         fake_expect(server, "GET a"))
         fake_send(server, "$1\r\na\r\n");
     fake_silence(server);
@@ -618,7 +620,13 @@ static void an_abandoned_command_is_not_sent(void **state)
 static void quote_the_password(fake_server *server, void *ctx)
 {
     (void)ctx;
-    if (fake_accept(server) && fake_expect(server, "AUTH S3CR3T"))
+    if (fake_accept(server) &&
+        fake_expect(server, "HELLO 3 AUTH default S3CR3T") &&
+        fake_expect(server, "CLIENT ID") &&
+        fake_send(server, "-ERR unknown command `HELLO`, with args beginning "
+                          "with: `3`, `AUTH`, `default`, `S3CR3T`\r\n"
+                          "-NOAUTH Authentication required.\r\n") &&
+        fake_expect(server, "AUTH S3CR3T"))
         fake_send(server, "-ERR unknown command 'AUTH', with args beginning "
                           "with: 'S3CR3T'\r\n");
     fake_silence(server);

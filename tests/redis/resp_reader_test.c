@@ -105,7 +105,14 @@ static const struct {
     {">2\r\n+message\r\n:2\r\n", ">[ +message 2 ] "},
     {"#t\r\n#f\r\n", "1 0 "},
     {",1.5\r\n(123\r\n", "'1.5' '123' "},
-    {"!5\r\nERR x\r\n=5\r\ntxt:a\r\n", "-ERR x 'txt:a' "},
+    {",-1e+20\r\n,10\r\n,inf\r\n,-inf\r\n,nan\r\n",
+     "'-1e+20' '10' 'inf' '-inf' 'nan' "},
+    {"(-3492890328409238509324850943850943825024385\r\n",
+     "'-3492890328409238509324850943850943825024385' "},
+    {"!5\r\nERR x\r\n=5\r\ntxt:a\r\n=4\r\nmkd:\r\n", "-ERR x 'a' '' "},
+    {"|1\r\n+ttl\r\n:3600\r\n+x\r\n|0\r\n:1\r\n", "+x 1 "},
+    {"*2\r\n|1\r\n+a\r\n*1\r\n+b\r\n:1\r\n:2\r\n", "[ 1 2 ] "},
+    {"%1\r\n~1\r\n+k\r\n%0\r\n", "[ [ +k ] [ ] ] "},
 };
 
 static void check_split(size_t row, size_t first, size_t step)
@@ -171,8 +178,33 @@ static const char *const BAD[] = {
     "*2\r\n:1\r\n?\r\n",
     "#x\r\n",
     "_x\r\n",
-    "|1\r\n+a\r\n+b\r\n",
+    ",\r\n",
+    ",1.\r\n",
+    ",.5\r\n",
+    ",1e\r\n",
+    ",1 \r\n",
+    ",+inf\r\n",
+    ",0x10\r\n",
+    "(\r\n",
+    "(+\r\n",
+    "(12a\r\n",
+    "=3\r\ntxt\r\n",
+    "=5\r\ntxt-a\r\n",
+    "=-1\r\n",
+    "!-1\r\n",
+    "~-1\r\n",
+    "%-1\r\n",
+    "|-1\r\n",
+    ">-1\r\n",
+    ">0\r\n",
+    ">1\r\n:1\r\n",
+    "|1\r\n+a\r\n>1\r\n+b\r\n",
+    "|1\r\n+a\r\n?\r\n",
     "$?\r\n",
+    "*?\r\n",
+    "%?\r\n",
+    ";4\r\nabcd\r\n",
+    ".\r\n",
     "*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n",
 };
 
@@ -193,6 +225,58 @@ static void a_violation_poisons_for_good(void **state)
         mtci_buffer_fini(&shown);
         mtci_resp_reader_fini(&reader);
     }
+}
+
+static void resp2_has_no_types_of_resp3(void **state)
+{
+    (void)state;
+    static const char *const ROWS[] = {
+        "_\r\n",  "#t\r\n",       ",1\r\n", "(1\r\n",      "~0\r\n",
+        "%0\r\n", ">1\r\n+a\r\n", "|0\r\n", "!1\r\na\r\n", "=4\r\ntxt:\r\n",
+    };
+    for (size_t row = 0; row < sizeof ROWS / sizeof *ROWS; row++) {
+        mtci_resp_reader reader;
+        mtci_reply reply;
+        assert_int_equal(mtci_resp_reader_init(&reader, BULK_MAX), MTC_OK);
+        reader.is_resp2 = true;
+        feed(&reader, "*2\r\n$-1\r\n", 9);
+        feed(&reader, ROWS[row], strlen(ROWS[row]));
+        assert_int_equal(mtci_resp_reader_next(&reader, &reply), MTC_E_CORRUPT);
+        mtci_resp_reader_fini(&reader);
+    }
+}
+
+/* Bytes of this process that are in memory. */
+static size_t resident_size(void)
+{
+    unsigned long all, resident;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%lu %lu", &all, &resident), 2);
+    fclose(file);
+    return (size_t)resident * 4096;
+}
+
+static void an_announced_length_costs_nothing_until_bytes_come(void **state)
+{
+    (void)state;
+    static mtci_resp_reader readers[20];
+    static const char HEADER[] = "*2\r\n*1048576\r\n$500000000\r\nx";
+    size_t before = resident_size();
+    for (size_t i = 0; i < 20; i++) {
+        mtci_reply reply;
+        assert_int_equal(mtci_resp_reader_init(&readers[i], (size_t)512 << 20),
+                         MTC_OK);
+        feed(&readers[i], HEADER, sizeof HEADER - 1);
+        assert_int_equal(mtci_resp_reader_next(&readers[i], &reply),
+                         MTC_PENDING);
+    }
+#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
+    assert_in_range(resident_size() - before, 0, (size_t)20 << 20);
+#endif
+    (void)before;
+    for (size_t i = 0; i < 20; i++)
+        mtci_resp_reader_fini(&readers[i]);
 }
 
 static void an_endless_line_is_refused_at_its_limit(void **state)
@@ -408,6 +492,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_reply_is_the_same_however_it_is_split),
         cmocka_unit_test(a_violation_poisons_for_good),
+        cmocka_unit_test(resp2_has_no_types_of_resp3),
+        cmocka_unit_test(an_announced_length_costs_nothing_until_bytes_come),
         cmocka_unit_test(an_endless_line_is_refused_at_its_limit),
         cmocka_unit_test(a_line_at_the_limit_is_read),
         cmocka_unit_test(elements_of_all_depths_are_counted_together),

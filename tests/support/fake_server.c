@@ -225,10 +225,12 @@ bool fake_greet(fake_server *server)
         bool is_last = strcmp(text, "CLIENT ID") == 0;
         bool is_kill = strncmp(text, "CLIENT KILL", 11) == 0;
         bool is_role = strcmp(text, "ROLE") == 0;
-        if (!fake_send(server, is_last   ? ":7\r\n"
-                               : is_kill ? ":1\r\n"
-                               : is_role ? FAKE_MASTER
-                                         : "+OK\r\n"))
+        bool is_hello = strncmp(text, "HELLO", 5) == 0;
+        if (!fake_send(server, is_last    ? ":7\r\n"
+                               : is_hello ? "%1\r\n$5\r\nproto\r\n:3\r\n"
+                               : is_kill  ? ":1\r\n"
+                               : is_role  ? FAKE_MASTER
+                                          : "+OK\r\n"))
             return false;
         if (is_last)
             return true;

@@ -36,6 +36,8 @@ typedef struct redis_options {
     char compress[8];
     bool is_checked;
     mtci_sentinel_login sentinel;
+    int64_t protocol;
+    int64_t ping_ms;
 } redis_options;
 
 typedef struct redis_tier {
@@ -184,6 +186,8 @@ static mtc_status redis_attach(mtc_tier *base, const mtc_tier_host *host)
     settings->clock = (mtci_clock){host->now_ms, host->ctx, false};
     settings->log = host->log;
     settings->log_ctx = host->ctx;
+    snprintf(settings->name, sizeof settings->name, "%.64s",
+             host->name ? host->name : "");
     settings->bulk_size_max = host->value_size_max + MTCI_REDIS_FRAME_ROOM;
     tier->form.value_size_max = host->value_size_max;
     return MTC_OK;
@@ -272,6 +276,8 @@ static mtc_status read_url(const mtci_url *url, const redis_options *options,
         .clock = mtci_clock_boot,
         .connect_ms = options->connect_ms,
         .db = options->db,
+        .protocol = options->protocol,
+        .ping_ms = options->ping_ms,
         .bulk_size_max = BULK_SIZE_MAX,
     };
     mtc_status status = MTC_OK;
@@ -490,6 +496,25 @@ static const mtci_option redis_rows[] = {
         .size = sizeof(((redis_options *)NULL)->sentinel.password),
         .range = "at most 2047 bytes",
         .text = "password for logging in to the sentinels",
+    },
+    {
+        .name = "protocol",
+        .kind = MTCI_OPTION_COUNT,
+        .offset = offsetof(redis_options, protocol),
+        .min = 2,
+        .max = 3,
+        .range = "2 or 3; default: 3 where the server has it",
+        .text = "version of RESP that is spoken",
+    },
+    {
+        .name = "ping",
+        .kind = MTCI_OPTION_DURATION,
+        .offset = offsetof(redis_options, ping_ms),
+        .min = 0,
+        .max = 3600000,
+        .fallback = "10s",
+        .range = "0s (never) to 1h",
+        .text = "silence after which the server is asked whether it lives",
     },
 };
 
