@@ -388,10 +388,6 @@ static void check_time(mtci_redis_conn *conn, int64_t now_ms,
         receive(conn, now_ms, finished);
     if (!is_overdue(conn, now_ms))
         return;
-    if (conn->fd >= 0) /* it may have come while nobody drove */
-        receive(conn, now_ms, finished);
-    if (now_ms < mtci_conn_due_ms(conn))
-        return;
     if (conn->state == MTCI_CONN_GREETING)
         mtci_conn_close(conn, MTC_E_UNAVAILABLE,
                         "the server did not answer the greeting in time",

@@ -28,7 +28,7 @@
 /* Bytes received before the others have their turn. */
 #define MTCI_CONN_RECEIVE_MAX ((size_t)1 << 20)
 
-#define MTCI_CONN_GREETINGS 5
+#define MTCI_CONN_GREETINGS 6
 
 typedef enum mtci_conn_state {
     MTCI_CONN_CLOSED,

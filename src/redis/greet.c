@@ -150,6 +150,27 @@ static mtc_status refused(mtci_redis_conn *conn, const char *what,
     return status == MTC_E_DENIED ? MTC_E_DENIED : MTC_E_UNAVAILABLE;
 }
 
+/* "ERR ..." */
+static bool has_plain_code(const mtci_reply *reply)
+{
+    char code[16];
+    mtci_reply_error_code(reply, code, sizeof code);
+    return strcmp(code, "ERR") == 0;
+}
+
+static bool is_about_clients(const mtci_reply *reply)
+{
+    return has_plain_code(reply) &&
+           mtci_reply_error_status(reply) == MTC_E_UNAVAILABLE;
+}
+
+static mtc_status refused_client(mtci_redis_conn *conn)
+{
+    snprintf(conn->failure, sizeof conn->failure,
+             "the server will not serve: ERR max number of clients reached");
+    return MTC_E_UNAVAILABLE;
+}
+
 /* An unknown AUTH or a wrong number of arguments is a refusal as well; the
  * text of the reply may quote the password. */
 static mtc_status answered_auth(mtci_redis_conn *conn, const mtci_reply *reply)
@@ -158,16 +179,10 @@ static mtc_status answered_auth(mtci_redis_conn *conn, const mtci_reply *reply)
         return MTC_OK;
     if (reply->type != MTCI_REPLY_ERROR)
         return MTC_E_CORRUPT;
+    if (is_about_clients(reply))
+        return refused_client(conn);
     mtc_status status = refused(conn, "AUTH was refused", reply, true);
-    char code[16];
-    mtci_reply_error_code(reply, code, sizeof code);
-    bool is_about_clients = strcmp(code, "ERR") == 0 &&
-                            mtci_reply_error_status(reply) == MTC_E_UNAVAILABLE;
-    if (is_about_clients)
-        snprintf(conn->failure, sizeof conn->failure,
-                 "the server has too many clients");
-    return strcmp(code, "ERR") == 0 && !is_about_clients ? MTC_E_DENIED
-                                                         : status;
+    return has_plain_code(reply) ? MTC_E_DENIED : status;
 }
 
 /* A server without RESP3 is spoken to in RESP2, unless RESP3 was asked for.
@@ -178,6 +193,8 @@ static mtc_status answered_hello(mtci_redis_conn *conn, const mtci_reply *reply)
         return MTC_OK;
     if (reply->type != MTCI_REPLY_ERROR)
         return MTC_E_CORRUPT;
+    if (is_about_clients(reply))
+        return refused_client(conn);
     mtc_status status = mtci_reply_error_status(reply);
     bool is_unknown = status == MTC_E_UNSUPPORTED || status == MTC_E_INVALID;
     if (is_unknown && conn->settings->protocol == 0) {

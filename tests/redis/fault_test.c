@@ -519,6 +519,7 @@ static void what_came_while_nobody_drove_came_in_time(void **state)
     pair pair = begin(greet_late, steps);
     mtci_redis_settings *settings = mtci_client_settings(pair.client);
     settings->clock = (mtci_clock){stepped_ms, &now_ms, false};
+    settings->protocol = 2;
     outcome outcomes[5] = {{0}, {0, true}, {0, true}, {0, true}, {0, true}};
     mtci_command_queue commands = {0};
     mtci_redis_command *command = redis_rig_command(ANY, "PING");

@@ -275,7 +275,7 @@ static void ours_is_stricter_where_the_list_says_so(void **state)
 {
     (void)state;
     static const char *const ROWS[] = {
-        "$1\r\nabc", "+O\rK\r\n", "+OK\n\r\n", "$1048577\r\n", "*1048577\r\n",
+        "$1\r\nabc", "+O\rK\r\n", "+OK\n\r\n", "$536870913\r\n", "*1048577\r\n",
     };
     for (size_t row = 0; row < sizeof ROWS / sizeof *ROWS; row++) {
         mtci_buffer bytes = {0};
