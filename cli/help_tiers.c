@@ -19,6 +19,7 @@ static const example EXAMPLES[] = {
     {"memory?entries=2000&ttl_max=5m", "in this process, by entries"},
     {"disk:/var/cache/app?size=4GiB", "in a folder, shared by processes"},
     {"redis://:password@host:6379/0", "Redis or Valkey"},
+    {"rediss://host:6379?ca=ca.pem", "the same through TLS"},
     {"memcached://host:11211", "memcached"},
     {"noop:", "keeps nothing"},
 };

@@ -65,7 +65,7 @@ _mtc() {
     [[ $command == stream ]] && command+=" ${_mtc_words[1]-}"
 
     case $before in
-    --tiers) choices='memory disk: redis:// memcached:// noop:' ;;
+    --tiers) choices='memory disk: redis:// rediss:// memcached:// noop:' ;;
     --ttl | --wait) choices='10s 5m 1h 3h' ;;
     --policy) choices='duel lru s3fifo tinylfu' ;;
     --name | --count | --max | --after | --seconds | --threads | --batch | \

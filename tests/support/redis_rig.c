@@ -4,17 +4,16 @@
 #include "support/redis_rig.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "redis/call.h"
 #include "tier/open.h"
 
-/* More than the tier's options take. */
-#define OPTION_WORDS 8
-#define ASK_MS       2000
+#define ASK_MS 2000
 
 static mtc_status apply_params(const mtci_url *url, mtc_error *error,
-                               int64_t *options)
+                               void *options)
 {
     mtci_options_default(mtci_redis_kind.options, options);
     for (size_t i = 0; i < url->param_count; i++) {
@@ -30,13 +29,14 @@ static mtc_status apply_params(const mtci_url *url, mtc_error *error,
 
 mtc_tier *redis_rig_tier(const char *url, mtc_error *error)
 {
-    int64_t options[OPTION_WORDS] = {0};
     mtc_tier *tier = NULL;
     mtci_url parts;
     if (mtci_url_parse(url, error, &parts) != MTC_OK)
         return NULL;
+    void *options = calloc(1, mtci_redis_kind.options_size);
     if (apply_params(&parts, error, options) == MTC_OK)
         mtci_redis_kind.open(&parts, options, error, &tier);
+    free(options);
     mtci_url_fini(&parts);
     return tier;
 }

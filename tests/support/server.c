@@ -36,7 +36,8 @@
 #define POLL_MS        5
 #define FIXED_ARGS_MAX 20
 
-static const char *const PROGRAMS[] = {"redis-server", "memcached"};
+static const char *const PROGRAMS[] = {"redis-server", "memcached",
+                                       "redis-server"};
 
 static void sleep_ms(int ms)
 {
@@ -113,9 +114,12 @@ static void spawn(test_server *server)
 {
     char port[16];
     snprintf(port, sizeof port, "%d", server->port);
+    bool is_tls = server->kind == TEST_REDIS_TLS;
     const char *redis[] = {"redis-server",
                            "--port",
-                           port,
+                           is_tls ? "0" : port,
+                           "--tls-port",
+                           is_tls ? port : "0",
                            "--bind",
                            "127.0.0.1",
                            "--unixsocket",
@@ -131,7 +135,8 @@ static void spawn(test_server *server)
                            NULL};
     const char *memcached[] = {"memcached", "-l", "127.0.0.1", "-p",   port,
                                "-U",        "0",  "-u",        "root", NULL};
-    const char *const *fixed = server->kind == TEST_REDIS ? redis : memcached;
+    const char *const *fixed =
+        server->kind == TEST_MEMCACHED ? memcached : redis;
     const char *argv[FIXED_ARGS_MAX + TEST_SERVER_ARGS_MAX + 1];
     size_t count = 0;
     for (size_t i = 0; fixed[i] != NULL; i++)
@@ -251,7 +256,7 @@ void test_server_kill(test_server *server)
 
 bool test_server_restart(test_server *server)
 {
-    static const char *const SCHEMES[] = {"redis", "memcached"};
+    static const char *const SCHEMES[] = {"redis", "memcached", "rediss"};
     snprintf(server->url, sizeof server->url, "%s://127.0.0.1:%d",
              SCHEMES[server->kind], server->port);
     spawn(server);

@@ -11,7 +11,11 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-typedef enum test_server_kind { TEST_REDIS, TEST_MEMCACHED } test_server_kind;
+typedef enum test_server_kind {
+    TEST_REDIS,
+    TEST_MEMCACHED,
+    TEST_REDIS_TLS /* TLS alone; args name its certificates */
+} test_server_kind;
 
 /* The most extra arguments. */
 #define TEST_SERVER_ARGS_MAX 32
