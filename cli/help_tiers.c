@@ -19,6 +19,7 @@ static const example EXAMPLES[] = {
     {"memory?entries=2000&ttl_max=5m", "in this process, by entries"},
     {"disk:/var/cache/app?size=4GiB", "in a folder, shared by processes"},
     {"redis://:password@host:6379/0", "Redis or Valkey"},
+    {"rediss://host:6379?ca=ca.pem", "the same through TLS"},
     {"redis+cluster://host:7000,host2:7000", "a cluster, by some of its nodes"},
     {"redis+sentinel://h1,h2/NAME/0", "the master NAME of these sentinels"},
     {"memcached://host:11211", "memcached"},

@@ -66,8 +66,8 @@ _mtc() {
 
     case $before in
     --tiers)
-        choices='memory disk: redis:// redis+cluster:// redis+sentinel://'
-        choices+=' memcached:// noop:'
+        choices='memory disk: redis:// rediss:// redis+cluster://'
+        choices+=' redis+sentinel:// memcached:// noop:'
         ;;
     --ttl | --wait) choices='10s 5m 1h 3h' ;;
     --policy) choices='duel lru s3fifo tinylfu' ;;

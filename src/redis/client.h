@@ -64,7 +64,8 @@ void mtci_client_drive(mtci_redis_client *client, const mtci_awaited *awaited,
                        int64_t until_ms);
 
 /* Without waiting: takes in what has come, pushes among it, listens to the
- * sentinels, and asks a silent server whether it lives. To be called now and then while nobody drives. */
+ * sentinels, and asks a silent server whether it lives. To be called now and
+ * then while nobody drives. */
 void mtci_client_tend(mtci_redis_client *client);
 
 /* Pushes that no handler knew. */

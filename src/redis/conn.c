@@ -4,11 +4,9 @@
  */
 #include "redis/conn.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -66,6 +64,7 @@ void mtci_conn_close(mtci_redis_conn *conn, mtc_status status,
     if (conn->state == MTCI_CONN_CLOSED)
         return;
     mtci_dial_stop(&conn->dial);
+    mtci_transport_end(&conn->transport, conn->state == MTCI_CONN_READY);
     if (conn->fd >= 0)
         close(conn->fd);
     conn->fd = -1;
@@ -84,20 +83,35 @@ void mtci_conn_close(mtci_redis_conn *conn, mtc_status status,
     give_back(conn, finished);
 }
 
-static void close_errno(mtci_redis_conn *conn, const char *what, int error,
-                        mtci_command_queue *finished)
+/* A server that wants TLS hangs up at the first plain word, or answers with
+ * an alert, a record whose first byte is 21. */
+static bool wants_tls(const mtci_redis_conn *conn)
 {
-    char buffer[80];
-    snprintf(conn->failure, sizeof conn->failure, "%s: %s", what,
-             strerror_r(error, buffer, sizeof buffer));
-    mtci_conn_close(conn, MTC_E_UNAVAILABLE, conn->failure, finished);
+    if (conn->state != MTCI_CONN_GREETING || conn->greeted > 0 ||
+        conn->settings->tls.is_on)
+        return false;
+    const mtci_resp_reader *reader = &conn->reader;
+    return reader->end == 0 || reader->input[0] == '\x15';
+}
+
+#define WANTS_TLS                                                              \
+    "the server hung up at the first word; if it wants TLS, "                  \
+    "write rediss://"
+
+static void close_lost(mtci_redis_conn *conn, mtci_command_queue *finished)
+{
+    const mtci_transport *transport = &conn->transport;
+    bool is_hint = wants_tls(conn);
+    mtci_conn_close(conn, transport->status,
+                    is_hint ? WANTS_TLS : transport->failure, finished);
 }
 
 static void close_corrupt(mtci_redis_conn *conn, const char *violation,
                           mtci_command_queue *finished)
 {
     snprintf(conn->failure, sizeof conn->failure,
-             "the server broke the protocol: %s", violation);
+             "the server broke the protocol: %s",
+             wants_tls(conn) ? "it speaks TLS; write rediss://" : violation);
     mtci_conn_close(conn, MTC_E_CORRUPT, conn->failure, finished);
 }
 
@@ -189,41 +203,32 @@ static void take_replies(mtci_redis_conn *conn, mtci_command_queue *finished)
     }
 }
 
-/* What recv answered, in bytes; 0: nothing more for now, or closed. */
-static size_t receive_once(mtci_redis_conn *conn, bool *is_drained,
-                           mtci_command_queue *finished)
+/* In bytes; 0: nothing more for now, or closed. */
+static size_t receive_once(mtci_redis_conn *conn, mtci_command_queue *finished)
 {
     size_t room;
     void *bytes = mtci_resp_reader_room(&conn->reader, &room);
-    ssize_t got = recv(conn->fd, bytes, room, MSG_DONTWAIT);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
-        return 0;
+    ssize_t got = mtci_transport_receive(&conn->transport, bytes, room);
     if (got < 0)
-        close_errno(conn, "connection lost", errno, finished);
-    else if (got == 0)
-        mtci_conn_close(conn, MTC_E_UNAVAILABLE,
-                        "the server closed the connection", finished);
+        close_lost(conn, finished);
     if (got <= 0)
         return 0;
     mtci_resp_reader_fed(&conn->reader, (size_t)got);
-    *is_drained = (size_t)got < room;
     return (size_t)got;
 }
 
 static void receive(mtci_redis_conn *conn, int64_t now_ms,
                     mtci_command_queue *finished)
 {
-    bool is_drained = false;
     size_t sum = 0;
-    while (!is_drained && sum < MTCI_CONN_RECEIVE_MAX &&
-           conn->state != MTCI_CONN_CLOSED) {
-        size_t got = receive_once(conn, &is_drained, finished);
+    do {
+        size_t got = receive_once(conn, finished);
         if (got == 0)
             return;
         sum += got;
         conn->active_ms = now_ms;
         take_replies(conn, finished);
-    }
+    } while (conn->transport.has_more && sum < MTCI_CONN_RECEIVE_MAX);
 }
 
 /* -- sending ------------------------------------------------------------- */
@@ -282,30 +287,26 @@ static void note_sent(mtci_redis_conn *conn, size_t sent, int64_t now_ms)
 }
 
 /* The server may have said why before it hung up: take that in first. */
-static void send_failed(mtci_redis_conn *conn, int error, int64_t now_ms,
+static void send_failed(mtci_redis_conn *conn, int64_t now_ms,
                         mtci_command_queue *finished)
 {
     receive(conn, now_ms, finished);
     if (conn->state != MTCI_CONN_CLOSED)
-        close_errno(conn, "connection lost", error, finished);
+        close_lost(conn, finished);
 }
 
-/* Bytes that the socket took; 0: it is full, or the connection has ended. */
+/* Bytes that the transport took; 0: it is full, or the connection ended. */
 static size_t send_parts(mtci_redis_conn *conn, struct iovec *parts,
                          size_t count, int64_t now_ms,
                          mtci_command_queue *finished)
 {
-    struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
-    ssize_t sent;
-    do {
-        sent = sendmsg(conn->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    } while (sent < 0 && errno == EINTR);
+    ssize_t sent = mtci_transport_send(&conn->transport, parts, count);
     if (sent > 0)
         return (size_t)sent;
-    if (sent == 0 || errno == EAGAIN)
+    if (sent == 0)
         conn->is_full = true;
     else
-        send_failed(conn, errno, now_ms, finished);
+        send_failed(conn, now_ms, finished);
     return 0;
 }
 
@@ -353,7 +354,6 @@ void mtci_conn_send(mtci_redis_conn *conn, int64_t now_ms,
 static void begin_greeting(mtci_redis_conn *conn, int64_t now_ms,
                            mtci_command_queue *finished)
 {
-    conn->fd = mtci_dial_take(&conn->dial);
     conn->state = MTCI_CONN_GREETING;
     conn->active_ms = now_ms;
     mtc_status status =
@@ -365,19 +365,54 @@ static void begin_greeting(mtci_redis_conn *conn, int64_t now_ms,
                         "out of memory for a connection", finished);
 }
 
+static void step_handshake(mtci_redis_conn *conn, int64_t now_ms,
+                           mtci_command_queue *finished)
+{
+    mtc_status status = mtci_transport_handshake(&conn->transport);
+    if (status == MTC_OK)
+        begin_greeting(conn, now_ms, finished);
+    else if (status != MTC_PENDING)
+        close_lost(conn, finished);
+}
+
+static void connected(mtci_redis_conn *conn, int64_t now_ms,
+                      mtci_command_queue *finished)
+{
+    conn->fd = mtci_dial_take(&conn->dial);
+    conn->state = MTCI_CONN_HANDSHAKE;
+    mtc_status status =
+        mtci_transport_begin(&conn->transport, conn->settings, conn->fd);
+    if (status == MTC_OK)
+        begin_greeting(conn, now_ms, finished);
+    else if (status != MTC_PENDING)
+        close_lost(conn, finished);
+}
+
 static void step_dial(mtci_redis_conn *conn, int64_t now_ms,
                       mtci_command_queue *finished)
 {
     mtc_status status = mtci_dial_step(&conn->dial, now_ms);
     if (status == MTC_OK)
-        begin_greeting(conn, now_ms, finished);
+        connected(conn, now_ms, finished);
     else if (status != MTC_PENDING)
         mtci_conn_close(conn, status, conn->dial.failure, finished);
 }
 
+/* When the server is late, in boot time. */
+static int64_t late_ms(const mtci_redis_conn *conn)
+{
+    if (conn->state == MTCI_CONN_DIALLING)
+        return conn->dial.due_ms;
+    if (conn->state == MTCI_CONN_HANDSHAKE || conn->state == MTCI_CONN_GREETING)
+        return conn->deadline_ms;
+    if (conn->flying.first)
+        return conn->flying.first->stall_ms;
+    return conn->first_sent > 0 ? conn->unsent.first->stall_ms : INT64_MAX;
+}
+
 static bool is_overdue(const mtci_redis_conn *conn, int64_t now_ms)
 {
-    return conn->fd >= 0 && now_ms >= mtci_conn_due_ms(conn);
+    return conn->fd >= 0 && now_ms >= late_ms(conn);
 }
 
 /* What came in time may lie there unread, if this process was late. */
@@ -388,7 +423,11 @@ static void check_time(mtci_redis_conn *conn, int64_t now_ms,
         receive(conn, now_ms, finished);
     if (!is_overdue(conn, now_ms))
         return;
-    if (conn->state == MTCI_CONN_GREETING)
+    if (conn->state == MTCI_CONN_HANDSHAKE)
+        mtci_conn_close(conn, MTC_E_UNAVAILABLE,
+                        "no TLS handshake in time; does the server speak TLS?",
+                        finished);
+    else if (conn->state == MTCI_CONN_GREETING)
         mtci_conn_close(conn, MTC_E_UNAVAILABLE,
                         "the server did not answer the greeting in time",
                         finished);
@@ -413,9 +452,16 @@ void mtci_conn_open(mtci_redis_conn *conn, int64_t now_ms)
     mtci_command_queue none = {0};
     mtc_status status = mtci_dial_start(&conn->dial, conn->settings, now_ms);
     if (status == MTC_OK)
-        begin_greeting(conn, now_ms, &none);
+        connected(conn, now_ms, &none);
     else if (status != MTC_PENDING)
         mtci_conn_close(conn, status, conn->dial.failure, &none);
+}
+
+static bool can_receive(const mtci_redis_conn *conn, short events)
+{
+    if (conn->state != MTCI_CONN_GREETING && conn->state != MTCI_CONN_READY)
+        return false;
+    return conn->transport.has_more || (events & (POLLIN | POLLHUP | POLLERR));
 }
 
 void mtci_conn_step(mtci_redis_conn *conn, int64_t now_ms, short events,
@@ -423,10 +469,14 @@ void mtci_conn_step(mtci_redis_conn *conn, int64_t now_ms, short events,
 {
     if (conn->state == MTCI_CONN_DIALLING)
         step_dial(conn, now_ms, finished);
-    if (conn->fd >= 0 && (events & (POLLIN | POLLHUP | POLLERR)))
-        receive(conn, now_ms, finished);
-    if (events & POLLOUT)
+    if (conn->state == MTCI_CONN_HANDSHAKE)
+        step_handshake(conn, now_ms, finished);
+    if (events & POLLOUT) {
         conn->is_full = false;
+        mtci_transport_flush(&conn->transport);
+    }
+    if (can_receive(conn, events))
+        receive(conn, now_ms, finished);
     if (conn->state == MTCI_CONN_GREETING)
         send_greeting(conn, now_ms, finished);
     mtci_conn_send(conn, now_ms, finished);
@@ -460,19 +510,14 @@ int mtci_conn_fd(const mtci_redis_conn *conn, short *events)
         return -1;
     if (conn->state == MTCI_CONN_DIALLING)
         return mtci_dial_fd(&conn->dial, events);
-    *events = conn->is_full ? POLLIN | POLLOUT : POLLIN;
+    bool is_sending = conn->is_full || conn->transport.must_flush;
+    *events = is_sending ? POLLIN | POLLOUT : POLLIN;
     return conn->fd;
 }
 
 int64_t mtci_conn_due_ms(const mtci_redis_conn *conn)
 {
-    if (conn->state == MTCI_CONN_DIALLING)
-        return conn->dial.due_ms;
-    if (conn->state == MTCI_CONN_GREETING)
-        return conn->deadline_ms;
-    if (conn->flying.first)
-        return conn->flying.first->stall_ms;
-    return conn->first_sent > 0 ? conn->unsent.first->stall_ms : INT64_MAX;
+    return conn->transport.has_more ? 0 : late_ms(conn);
 }
 
 void mtci_conn_expire(mtci_redis_conn *conn, int64_t now_ms,
@@ -501,4 +546,5 @@ void mtci_conn_fini(mtci_redis_conn *conn)
     if (conn->greeting.data)
         explicit_bzero(conn->greeting.data, conn->greeting.size);
     mtci_buffer_fini(&conn->greeting);
+    mtci_transport_fini(&conn->transport);
 }

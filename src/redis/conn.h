@@ -1,6 +1,6 @@
 /*
  * One connection to a Redis server, as a state machine that never blocks:
- * dialling, greeting, ready, and back to closed.
+ * dialling, handshake (with TLS), greeting, ready, and back to closed.
  *
  * Commands handed to it are sent in order; replies are given to them in
  * order. Whatever breaks that order (a reply nobody asked for, of a type that
@@ -16,6 +16,7 @@
 #include "redis/command.h"
 #include "redis/dial.h"
 #include "redis/resp_reader.h"
+#include "redis/transport.h"
 
 /* A connection is dead when a reply is late by this many times what its
  * command had, at least MTCI_CONN_STALL_MS_MIN. */
@@ -33,6 +34,7 @@
 typedef enum mtci_conn_state {
     MTCI_CONN_CLOSED,
     MTCI_CONN_DIALLING,
+    MTCI_CONN_HANDSHAKE,
     MTCI_CONN_GREETING,
     MTCI_CONN_READY
 } mtci_conn_state;
@@ -53,6 +55,7 @@ typedef struct mtci_redis_conn {
     mtci_conn_state state;
     mtci_dial dial;
     int fd;
+    mtci_transport transport;
     mtci_resp_reader reader;
     int64_t deadline_ms; /* to be ready by */
     int64_t active_ms;   /* when a byte came or went last */
@@ -66,7 +69,7 @@ typedef struct mtci_redis_conn {
     mtci_command_queue unsent; /* the first may be sent in part */
     size_t first_sent;
     mtci_command_queue flying; /* sent, waiting for replies */
-    bool is_full;              /* the socket takes no more for now */
+    bool is_full;              /* no more can be sent for now */
     bool has_answered;         /* some command, on this connection */
     bool is_readonly;          /* a write was refused: this is a replica */
 

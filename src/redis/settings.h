@@ -28,6 +28,16 @@ typedef struct mtci_sentinel_settings {
     mtci_redis_address addresses[MTCI_SENTINELS_MAX];
 } mtci_sentinel_settings;
 
+/* Files are in PEM; "" where none is named. */
+typedef struct mtci_tls_settings {
+    bool is_on;
+    bool is_insecure; /* whoever answers is believed to be the server */
+    char ca[256];     /* whom to believe; "": the system's authorities */
+    char cert[256];   /* shown to the server, its chain behind it */
+    char key[256];    /* "": in the file of cert */
+    char name[256];   /* of the server's certificate; "": the host */
+} mtci_tls_settings;
+
 typedef struct mtci_redis_settings {
     char host[256]; /* "" with a socket path */
     int port;
@@ -41,6 +51,7 @@ typedef struct mtci_redis_settings {
     int64_t db;
     int64_t protocol;     /* 2 or 3; 0: 3 where the server has it */
     int64_t ping_ms;      /* silence before a PING; 0: never asked */
+    mtci_tls_settings tls;
     int64_t connect_ms;   /* until a connection is ready for commands */
     size_t bulk_size_max; /* a larger bulk is skipped: TOO_LARGE */
     mtci_clock clock;

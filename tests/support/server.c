@@ -115,9 +115,12 @@ static void spawn(test_server *server)
 {
     char port[16];
     snprintf(port, sizeof port, "%d", server->port);
+    bool is_tls = server->kind == TEST_REDIS_TLS;
     const char *redis[] = {"redis-server",
                            "--port",
-                           port,
+                           is_tls ? "0" : port,
+                           "--tls-port",
+                           is_tls ? port : "0",
                            "--bind",
                            "127.0.0.1",
                            "--unixsocket",
@@ -135,7 +138,7 @@ static void spawn(test_server *server)
                                "-U",        "0",  "-u",        "root", NULL};
     const char *sentinel[] = {"redis-server", CONFIGURATION, "--port",
                               port,           "--sentinel",  NULL};
-    const char *const *fixed[] = {redis, memcached, sentinel};
+    const char *const *fixed[] = {redis, memcached, sentinel, redis};
     const char *argv[FIXED_ARGS_MAX + TEST_SERVER_ARGS_MAX + 1];
     size_t count = 0;
     bool has_args = server->kind != TEST_SENTINEL;
@@ -272,7 +275,8 @@ void test_server_kill(test_server *server)
 
 bool test_server_restart(test_server *server)
 {
-    static const char *const SCHEMES[] = {"redis", "memcached", "redis"};
+    static const char *const SCHEMES[] = {"redis", "memcached", "redis",
+                                          "rediss"};
     snprintf(server->url, sizeof server->url, "%s://127.0.0.1:%d",
              SCHEMES[server->kind], server->port);
     spawn(server);

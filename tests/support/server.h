@@ -14,7 +14,8 @@
 typedef enum test_server_kind {
     TEST_REDIS,
     TEST_MEMCACHED,
-    TEST_SENTINEL /* a redis-server that watches others */
+    TEST_SENTINEL, /* a redis-server that watches others */
+    TEST_REDIS_TLS /* TLS alone; args name its certificates */
 } test_server_kind;
 
 /* The most extra arguments. */

@@ -12,6 +12,7 @@
 
 #include "base/compress.h"
 #include "base/error.h"
+#include "redis/tls.h"
 #include "tier/open.h"
 #include "tier/redis/entry.h"
 #include "tier/redis/refusals.h"
@@ -38,6 +39,7 @@ typedef struct redis_options {
     mtci_sentinel_login sentinel;
     int64_t protocol;
     int64_t ping_ms;
+    mtci_tls_settings tls;
 } redis_options;
 
 typedef struct redis_tier {
@@ -190,6 +192,9 @@ static mtc_status redis_attach(mtc_tier *base, const mtc_tier_host *host)
              host->name ? host->name : "");
     settings->bulk_size_max = host->value_size_max + MTCI_REDIS_FRAME_ROOM;
     tier->form.value_size_max = host->value_size_max;
+    if (settings->tls.is_insecure && host->log)
+        host->log(host->ctx, MTC_LOG_WARNING,
+                  "tls_insecure=1: the server's certificate is not verified");
     return MTC_OK;
 }
 
@@ -269,6 +274,31 @@ static mtc_status read_login(const mtci_url *url, mtci_redis_settings *settings,
     return MTC_OK;
 }
 
+static bool means_tls(const char *scheme)
+{
+    return strcmp(scheme, "rediss") == 0 || strcmp(scheme, "valkeys") == 0 ||
+           strcmp(scheme, "redis+tls") == 0;
+}
+
+static mtc_status read_tls(const mtci_url *url, const redis_options *options,
+                           mtci_redis_settings *settings, mtc_error *error)
+{
+    const mtci_tls_settings *tls = &options->tls;
+    bool is_any = tls->is_insecure || tls->ca[0] != '\0' ||
+                  tls->cert[0] != '\0' || tls->key[0] != '\0' ||
+                  tls->name[0] != '\0';
+    settings->tls = *tls;
+    settings->tls.is_on = means_tls(url->scheme);
+    if (is_any && !settings->tls.is_on)
+        return mtci_fail(error, MTC_E_INVALID, PART,
+                         "redis: ca, cert, key, tls_name and tls_insecure "
+                         "are for rediss://");
+    if (tls->key[0] != '\0' && tls->cert[0] == '\0')
+        return mtci_fail(error, MTC_E_INVALID, PART,
+                         "redis: a key without its cert");
+    return settings->tls.is_on ? mtci_tls_check(settings, error) : MTC_OK;
+}
+
 static mtc_status read_url(const mtci_url *url, const redis_options *options,
                            mtc_error *error, mtci_redis_settings *settings)
 {
@@ -285,7 +315,9 @@ static mtc_status read_url(const mtci_url *url, const redis_options *options,
         status = read_socket_path(url, settings, error);
     else if (!mtci_redis_sentinels_are_meant(url))
         status = read_address(url, settings, error);
-    return status == MTC_OK ? read_login(url, settings, error) : status;
+    if (status == MTC_OK)
+        status = read_login(url, settings, error);
+    return status == MTC_OK ? read_tls(url, options, settings, error) : status;
 }
 
 static bool names_cluster(const mtci_url *url)
@@ -517,6 +549,46 @@ static const mtci_option redis_rows[] = {
         .range = "0s (never) to 1h",
         .text = "silence after which the server is asked whether it lives",
     },
+    {
+        .name = "ca",
+        .kind = MTCI_OPTION_TEXT,
+        .offset = offsetof(redis_options, tls.ca),
+        .size = sizeof(((redis_options *)NULL)->tls.ca),
+        .range = "a file in PEM, with rediss://; default: the system's",
+        .text = "authorities that may have signed the server's certificate",
+    },
+    {
+        .name = "cert",
+        .kind = MTCI_OPTION_TEXT,
+        .offset = offsetof(redis_options, tls.cert),
+        .size = sizeof(((redis_options *)NULL)->tls.cert),
+        .range = "a file in PEM, with rediss://",
+        .text = "client certificate, if the server wants one",
+    },
+    {
+        .name = "key",
+        .kind = MTCI_OPTION_TEXT,
+        .offset = offsetof(redis_options, tls.key),
+        .size = sizeof(((redis_options *)NULL)->tls.key),
+        .range = "a file in PEM without password; default: that of cert",
+        .text = "private key of cert",
+    },
+    {
+        .name = "tls_name",
+        .kind = MTCI_OPTION_TEXT,
+        .offset = offsetof(redis_options, tls.name),
+        .size = sizeof(((redis_options *)NULL)->tls.name),
+        .range = "a host, with rediss://; default: the URL's",
+        .text = "for whom the server's certificate must be",
+    },
+    {
+        .name = "tls_insecure",
+        .kind = MTCI_OPTION_BOOL,
+        .offset = offsetof(redis_options, tls.is_insecure),
+        .fallback = "off",
+        .range = "with rediss://; logged as a warning",
+        .text = "believe any certificate: whoever listens in can read all",
+    },
 };
 
 static const mtci_option_table redis_table = {
@@ -526,8 +598,8 @@ static const mtci_option_table redis_table = {
 };
 
 const mtci_tier_kind mtci_redis_kind = {
-    .schemes = "redis valkey redis+unix valkey+unix redis+cluster "
-               "valkey+cluster redis+sentinel valkey+sentinel",
+    .schemes = "redis valkey rediss valkeys redis+tls redis+unix valkey+unix "
+               "redis+cluster valkey+cluster redis+sentinel valkey+sentinel",
     .schemes_of_many =
         "redis+cluster valkey+cluster redis+sentinel valkey+sentinel",
     .options = &redis_table,
