@@ -64,17 +64,14 @@ static mtc_status take_result(call *c, char failure[MTCI_CALL_FAILURE_SIZE],
     return c->status;
 }
 
-mtc_status mtci_redis_call(mtci_redis_client *client,
-                           mtci_redis_command *command, int64_t until_ms,
-                           char failure[MTCI_CALL_FAILURE_SIZE],
-                           mtci_reply *reply)
+/* Hands the command over; the call, counted twice, or NULL: no memory. */
+static call *submit(mtci_redis_client *client, mtci_redis_command *command,
+                    int64_t until_ms)
 {
     call *c = calloc(1, sizeof *c);
-    *reply = (mtci_reply){0};
     if (!c) {
         mtci_command_free(command);
-        snprintf(failure, MTCI_CALL_FAILURE_SIZE, "out of memory");
-        return MTC_E_NO_MEMORY;
+        return NULL;
     }
     atomic_init(&c->refs, 2);
     command->ctx = c;
@@ -83,6 +80,20 @@ mtc_status mtci_redis_call(mtci_redis_client *client,
     mtci_command_queue one = {0};
     mtci_queue_push(&one, command);
     mtci_client_submit(client, &one);
+    return c;
+}
+
+mtc_status mtci_redis_call(mtci_redis_client *client,
+                           mtci_redis_command *command, int64_t until_ms,
+                           char failure[MTCI_CALL_FAILURE_SIZE],
+                           mtci_reply *reply)
+{
+    call *c = submit(client, command, until_ms);
+    *reply = (mtci_reply){0};
+    if (!c) {
+        snprintf(failure, MTCI_CALL_FAILURE_SIZE, "out of memory");
+        return MTC_E_NO_MEMORY;
+    }
     mtci_awaited awaited = {is_complete, c};
     mtci_client_drive(client, &awaited, until_ms);
     if (!is_complete(c))
@@ -90,4 +101,36 @@ mtc_status mtci_redis_call(mtci_redis_client *client,
     mtc_status status = take_result(c, failure, reply);
     release(c);
     return status;
+}
+
+typedef struct cancellable {
+    const call *call;
+    const _Atomic uint32_t *cancelled;
+} cancellable;
+
+static bool is_over(const void *ctx)
+{
+    const cancellable *one = ctx;
+    return is_complete(one->call) || atomic_load(one->cancelled) != 0;
+}
+
+mtc_status mtci_redis_call_cancellable(mtci_redis_client *client,
+                                       mtci_redis_command *command,
+                                       int64_t until_ms,
+                                       const _Atomic uint32_t *cancelled,
+                                       mtci_answer *answer)
+{
+    call *c = submit(client, command, until_ms);
+    *answer = (mtci_answer){0};
+    if (!c)
+        return MTC_E_NO_MEMORY;
+    cancellable one = {c, cancelled};
+    mtci_awaited awaited = {is_over, &one};
+    mtci_client_drive(client, &awaited, until_ms);
+    bool was_cancelled = !is_complete(c) && atomic_load(cancelled) != 0;
+    if (!is_complete(c))
+        mtci_client_abandon(client, c);
+    mtc_status status = take_result(c, answer->failure, &answer->reply);
+    release(c);
+    return was_cancelled && status != MTC_OK ? MTC_E_CANCELLED : status;
 }

@@ -518,6 +518,11 @@ void mtci_client_drive(mtci_redis_client *client, const mtci_awaited *awaited,
     hand_on(client);
 }
 
+void mtci_client_interrupt(mtci_redis_client *client)
+{
+    wake_driver(client);
+}
+
 static bool has_ctx(const mtci_redis_command *command, const void *ctx)
 {
     return command->ctx == ctx;

@@ -58,6 +58,9 @@ void mtci_client_submit(mtci_redis_client *client,
 void mtci_client_drive(mtci_redis_client *client, const mtci_awaited *awaited,
                        int64_t until_ms);
 
+/* Makes the driver look again whether what it awaits is complete. */
+void mtci_client_interrupt(mtci_redis_client *client);
+
 /* Ends commands with this ctx that are still queued as MTC_E_CANCELLED. What
  * was sent stays: its reply is taken in, in its place. */
 void mtci_client_abandon(mtci_redis_client *client, const void *ctx);

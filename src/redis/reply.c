@@ -30,6 +30,8 @@ static const struct {
     {"ERR invalid password", MTC_E_DENIED},
     {"WRONGTYPE", MTC_E_INVALID},
     {"CROSSSLOT", MTC_E_INVALID},
+    {"NOGROUP", MTC_E_INVALID},
+    {"BUSYGROUP", MTC_E_INVALID},
     {"ERR unknown command", MTC_E_UNSUPPORTED},
     {"NOPROTO", MTC_E_UNSUPPORTED},
     {"ERR", MTC_E_INVALID},

@@ -1,81 +1,51 @@
 /*
- * Streams on a Redis tier: XADD, XREVRANGE and XREAD.
- *
- * What does not wait goes through the tier's own client. A read that waits
- * takes a client of its own, with a connection of its own; those at rest are
- * kept for the next. Any thread.
+ * Opening, closing and calling a stream. See stream.h; publish.c, read.c and
+ * tail.c are what is done with one. Any thread.
  */
-#include "mtc/stream.h"
+#include "stream/stream.h"
 
-#include <pthread.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "core/cache.h"
 #include "core/sized.h"
-#include "redis/call.h"
-#include "stream/batch.h"
 #include "tier/redis/redis.h"
 
 #define PART "stream"
 
-/* The server is asked to block at most so long at a time, so that a stream
- * can be closed under a reader. */
-#define BLOCK_MS_MAX 1000
-/* Connections at rest that are kept. */
-#define READERS_MAX 8
-
 #define LENGTH_MAX_DEFAULT 1000
 #define LENGTH_MAX_TOP     1000000000
+#define AGE_MS_TOP         INT64_C(31536000000000)
 #define DEADLINE_MS        250
 #define DEADLINE_MS_TOP    600000
-#define WAIT_MS_TOP        3600000
 #define OPTIONS_SIZE_MIN   24u
-
-struct mtc_stream {
-    mtc_cache *cache;
-    mtci_redis_client *client; /* the tier's */
-    pid_t pid;                 /* a forked child owns none of this */
-    int64_t length_max;        /* -1: never trimmed */
-    int64_t deadline_ms;
-    pthread_mutex_t mutex; /* guards what follows */
-    pthread_cond_t left;   /* a call has ended */
-    size_t calls;
-    bool is_closing;
-    size_t reader_count;
-    mtci_redis_client *readers[READERS_MAX]; /* at rest */
-    size_t key_size;
-    char key[];
-};
 
 /* -- calls ---------------------------------------------------------------- */
 
-static mtc_status state_of(mtc_stream *stream)
+mtci_redis_client *mtci_stream_client(const mtc_stream *stream)
 {
+    return mtci_redis_tier_client(stream->tier);
+}
+
+mtc_status mtci_stream_enter(mtc_stream *stream)
+{
+    if (!stream)
+        return MTC_E_INVALID;
     if (getpid() != stream->pid)
         return MTC_E_FORKED;
     mtc_status status = mtci_cache_gate(stream->cache);
     if (status != MTC_OK)
         return status;
     pthread_mutex_lock(&stream->mutex);
-    status = stream->is_closing ? MTC_E_CLOSED : MTC_OK;
+    if (stream->is_closing)
+        status = MTC_E_CLOSED;
+    else
+        stream->calls++;
     pthread_mutex_unlock(&stream->mutex);
     return status;
 }
 
-static mtc_status enter(mtc_stream *stream)
-{
-    mtc_status status = stream ? state_of(stream) : MTC_E_INVALID;
-    if (status != MTC_OK)
-        return status;
-    pthread_mutex_lock(&stream->mutex);
-    stream->calls++;
-    pthread_mutex_unlock(&stream->mutex);
-    return MTC_OK;
-}
-
-static void leave(mtc_stream *stream)
+void mtci_stream_leave(mtc_stream *stream)
 {
     pthread_mutex_lock(&stream->mutex);
     stream->calls--;
@@ -83,275 +53,52 @@ static void leave(mtc_stream *stream)
     pthread_mutex_unlock(&stream->mutex);
 }
 
-static int64_t now_ms(const mtc_stream *stream)
+int64_t mtci_stream_now_ms(const mtc_stream *stream)
 {
-    return mtci_clock_ms(&mtci_client_settings(stream->client)->clock);
+    return mtci_clock_ms(
+        &mtci_client_settings(mtci_stream_client(stream))->clock);
 }
 
-static mtc_slice key_of(const mtc_stream *stream)
+mtc_slice mtci_stream_key(const mtc_stream *stream)
 {
     return mtc_bytes(stream->key, stream->key_size);
 }
 
-/* Sends a command; allowed_ms beside the deadline is for its own waiting. */
-static mtc_status call(const mtc_stream *stream, mtci_redis_client *client,
-                       mtci_redis_command *command, int64_t allowed_ms,
-                       mtci_reply *reply)
+mtc_status mtci_stream_call(const mtc_stream *stream,
+                            mtci_redis_command *command, mtci_answer *answer)
 {
-    char failure[MTCI_CALL_FAILURE_SIZE];
-    *reply = (mtci_reply){0};
+    *answer = (mtci_answer){0};
     if (!command)
         return MTC_E_NO_MEMORY;
-    return mtci_redis_call(client, command,
-                           now_ms(stream) + allowed_ms + stream->deadline_ms,
-                           failure, reply);
+    int64_t until_ms = mtci_stream_now_ms(stream) + stream->options.deadline_ms;
+    return mtci_redis_call(mtci_stream_client(stream), command, until_ms,
+                           answer->failure, &answer->reply);
 }
 
-/* -- publish -------------------------------------------------------------- */
-
-static mtc_status check_fields(const mtc_stream *stream,
-                               const mtc_field *fields, size_t count)
+void mtci_stream_add_id(mtci_redis_command *command, mtc_stream_id id)
 {
-    if (!fields || count == 0)
-        return MTC_E_INVALID;
-    if (count > MTC_STREAM_FIELDS_MAX)
-        return MTC_E_TOO_LARGE;
-    for (size_t i = 0; i < count; i++) {
-        if (fields[i].name.size > stream->cache->value_size_max ||
-            fields[i].value.size > stream->cache->value_size_max)
-            return MTC_E_TOO_LARGE;
-    }
-    return MTC_OK;
+    char text[MTC_STREAM_ID_SIZE];
+    mtci_resp_add_text(&command->bytes, mtc_stream_id_format(id, text));
 }
 
-static mtci_redis_command *make_add(const mtc_stream *stream,
-                                    const mtc_field *fields, size_t count)
+mtc_stream_id mtci_id_behind(mtc_stream_id id)
 {
-    mtci_redis_command *command = mtci_command_new(MTCI_REPLY_BULK);
-    if (!command)
-        return NULL;
-    bool is_trimmed = stream->length_max > 0;
-    mtci_resp_begin(&command->bytes, 3u + (is_trimmed ? 3u : 0u) + 2u * count);
-    mtci_resp_add_text(&command->bytes, "XADD");
-    mtci_resp_add(&command->bytes, key_of(stream));
-    if (is_trimmed) {
-        mtci_resp_add_text(&command->bytes, "MAXLEN");
-        mtci_resp_add_text(&command->bytes, "~");
-        mtci_resp_add_number(&command->bytes, stream->length_max);
-    }
-    mtci_resp_add_text(&command->bytes, "*");
-    for (size_t i = 0; i < count; i++) {
-        mtci_resp_add(&command->bytes, fields[i].name);
-        mtci_resp_add(&command->bytes, fields[i].value);
-    }
-    return command;
-}
-
-static mtc_status publish(mtc_stream *stream, const mtc_field *fields,
-                          size_t count, mtc_stream_id *id)
-{
-    mtci_reply reply;
-    mtc_status status = check_fields(stream, fields, count);
-    if (status != MTC_OK)
-        return status;
-    status = call(stream, stream->client, make_add(stream, fields, count), 0,
-                  &reply);
-    if (status == MTC_OK &&
-        mtc_stream_id_parse(mtci_reply_slice(&reply), id) != MTC_OK)
-        status = MTC_E_CORRUPT;
-    mtci_reply_fini(&reply);
-    return status;
-}
-
-mtc_status mtc_stream_publish(mtc_stream *stream, const mtc_field *fields,
-                              size_t count, mtc_stream_id *id)
-{
-    mtc_stream_id unwanted;
-    mtc_status status = enter(stream);
-    if (status != MTC_OK)
-        return status;
-    status = publish(stream, fields, count, id ? id : &unwanted);
-    leave(stream);
-    return status;
-}
-
-/* -- read ----------------------------------------------------------------- */
-
-static mtc_status read_newest(mtc_stream *stream, size_t count,
-                              mtc_stream_batch **batch)
-{
-    mtci_reply reply;
-    mtci_redis_command *command = mtci_command_new(MTCI_REPLY_ARRAY);
-    if (!command)
-        return MTC_E_NO_MEMORY;
-    mtci_resp_begin(&command->bytes, 6);
-    mtci_resp_add_text(&command->bytes, "XREVRANGE");
-    mtci_resp_add(&command->bytes, key_of(stream));
-    mtci_resp_add_text(&command->bytes, "+");
-    mtci_resp_add_text(&command->bytes, "-");
-    mtci_resp_add_text(&command->bytes, "COUNT");
-    mtci_resp_add_number(&command->bytes, (int64_t)count);
-    command->is_retryable = true;
-    mtc_status status = call(stream, stream->client, command, 0, &reply);
-    return status == MTC_OK ? mtci_batch_new(&reply, batch) : status;
-}
-
-mtc_status mtc_stream_read_newest(mtc_stream *stream, size_t count,
-                                  mtc_stream_batch **batch)
-{
-    if (!batch)
-        return MTC_E_INVALID;
-    *batch = NULL;
-    if (count == 0 || count > MTC_STREAM_COUNT_MAX)
-        return MTC_E_INVALID;
-    mtc_status status = enter(stream);
-    if (status != MTC_OK)
-        return status;
-    status = read_newest(stream, count, batch);
-    leave(stream);
-    return status;
-}
-
-/* What read_after asks for. */
-typedef struct reading {
-    mtc_stream_id *cursor;
-    size_t count;
-    int64_t wait_ms;
-} reading;
-
-/* Puts the id of the newest entry in place of MTC_STREAM_END. */
-static mtc_status resolve_end(mtc_stream *stream, mtc_stream_id *cursor)
-{
-    mtc_stream_batch *newest;
-    if (cursor->ms != UINT64_MAX || cursor->sequence != UINT64_MAX)
-        return MTC_OK;
-    mtc_status status = read_newest(stream, 1, &newest);
-    if (status < 0)
-        return status;
-    *cursor = mtc_stream_batch_id(newest, 0);
-    mtc_stream_batch_free(&newest);
-    return MTC_OK;
-}
-
-/* block_ms 0: do not wait. */
-static mtc_status read_once(mtc_stream *stream, mtci_redis_client *client,
-                            const reading *reading, int64_t block_ms,
-                            mtc_stream_batch **batch)
-{
-    char id[MTC_STREAM_ID_SIZE];
-    mtci_reply reply;
-    mtci_redis_command *command =
-        mtci_command_new(MTCI_REPLY_ARRAY | MTCI_REPLY_NIL);
-    if (!command)
-        return MTC_E_NO_MEMORY;
-    mtci_resp_begin(&command->bytes, block_ms > 0 ? 8 : 6);
-    mtci_resp_add_text(&command->bytes, "XREAD");
-    mtci_resp_add_text(&command->bytes, "COUNT");
-    mtci_resp_add_number(&command->bytes, (int64_t)reading->count);
-    if (block_ms > 0) {
-        mtci_resp_add_text(&command->bytes, "BLOCK");
-        mtci_resp_add_number(&command->bytes, block_ms);
-    }
-    mtci_resp_add_text(&command->bytes, "STREAMS");
-    mtci_resp_add(&command->bytes, key_of(stream));
-    mtci_resp_add_text(&command->bytes,
-                       mtc_stream_id_format(*reading->cursor, id));
-    command->is_retryable = true;
-    mtc_status status = call(stream, client, command, block_ms, &reply);
-    return status == MTC_OK ? mtci_batch_new_keyed(&reply, batch) : status;
-}
-
-static mtc_status take_reader(mtc_stream *stream, mtci_redis_client **out)
-{
-    *out = NULL;
-    pthread_mutex_lock(&stream->mutex);
-    if (stream->reader_count > 0)
-        *out = stream->readers[--stream->reader_count];
-    pthread_mutex_unlock(&stream->mutex);
-    if (*out)
-        return MTC_OK;
-    return mtci_client_new(mtci_client_settings(stream->client), out);
-}
-
-/* One that failed may still owe a reply: it is not used again. */
-static void return_reader(mtc_stream *stream, mtci_redis_client *reader,
-                          mtc_status status)
-{
-    pthread_mutex_lock(&stream->mutex);
-    if (status >= 0 && stream->reader_count < READERS_MAX) {
-        stream->readers[stream->reader_count++] = reader;
-        reader = NULL;
-    }
-    pthread_mutex_unlock(&stream->mutex);
-    mtci_client_free(reader);
-}
-
-static mtc_status read_waiting(mtc_stream *stream, const reading *reading,
-                               mtc_stream_batch **batch)
-{
-    mtci_redis_client *reader;
-    int64_t until_ms = now_ms(stream) + reading->wait_ms;
-    int64_t left_ms = reading->wait_ms;
-    mtc_status status = take_reader(stream, &reader);
-    if (status != MTC_OK)
-        return status;
-    do {
-        int64_t block_ms = left_ms < BLOCK_MS_MAX ? left_ms : BLOCK_MS_MAX;
-        status = read_once(stream, reader, reading, block_ms, batch);
-        left_ms = until_ms - now_ms(stream);
-        if (status == MTC_MISS && left_ms > 0 && state_of(stream) != MTC_OK)
-            status = MTC_E_CLOSED;
-    } while (status == MTC_MISS && left_ms > 0);
-    return_reader(stream, reader, status);
-    return status;
-}
-
-static mtc_status read_after(mtc_stream *stream, const reading *reading,
-                             mtc_stream_batch **batch)
-{
-    mtc_status status = resolve_end(stream, reading->cursor);
-    if (status != MTC_OK)
-        return status;
-    status = reading->wait_ms > 0
-                 ? read_waiting(stream, reading, batch)
-                 : read_once(stream, stream->client, reading, 0, batch);
-    if (status == MTC_OK)
-        *reading->cursor =
-            mtc_stream_batch_id(*batch, mtc_stream_batch_count(*batch) - 1);
-    return status;
-}
-
-mtc_status mtc_stream_read_after(mtc_stream *stream, mtc_stream_id *cursor,
-                                 size_t count, int64_t wait_ms,
-                                 mtc_stream_batch **batch)
-{
-    if (!batch)
-        return MTC_E_INVALID;
-    *batch = NULL;
-    if (!cursor || count == 0 || count > MTC_STREAM_COUNT_MAX || wait_ms < 0 ||
-        wait_ms > WAIT_MS_TOP)
-        return MTC_E_INVALID;
-    mtc_status status = enter(stream);
-    if (status != MTC_OK)
-        return status;
-    reading reading = {cursor, count, wait_ms};
-    status = read_after(stream, &reading, batch);
-    leave(stream);
-    return status;
+    if (mtci_id_is_end(id))
+        return id;
+    if (++id.sequence == 0)
+        id.ms++;
+    return id;
 }
 
 /* -- open and close ------------------------------------------------------- */
 
-static mtc_status take_options(const mtc_stream_options *given,
-                               mtc_error *error, mtc_stream_options *options)
+static mtc_status check_options(const mtc_stream_options *options,
+                                mtc_error *error)
 {
-    *options = (mtc_stream_options)MTC_STREAM_OPTIONS_INIT;
-    if (given &&
-        (!mtci_sized_copy(options, sizeof *options, given, OPTIONS_SIZE_MIN) ||
-         options->reserved != 0))
+    if (options->flags & ~MTC_STREAM_TRIM_EXACTLY)
         return mtci_fail(error, MTC_E_INVALID, PART,
-                         "options: struct_size is wrong, or a field is set "
-                         "that this version does not know");
+                         "flags is %u, not 0 or MTC_STREAM_TRIM_EXACTLY",
+                         (unsigned)options->flags);
     if (options->length_max < -1 || options->length_max > LENGTH_MAX_TOP)
         return mtci_fail(error, MTC_E_INVALID, PART,
                          "length_max is %lld, not -1 to %d",
@@ -360,20 +107,40 @@ static mtc_status take_options(const mtc_stream_options *given,
         return mtci_fail(error, MTC_E_INVALID, PART,
                          "deadline_ms is %lld, not 1 to %d",
                          (long long)options->deadline_ms, DEADLINE_MS_TOP);
-    if (options->length_max == 0)
-        options->length_max = LENGTH_MAX_DEFAULT;
-    if (options->deadline_ms == 0)
-        options->deadline_ms = DEADLINE_MS;
+    if (options->age_ms_max < 0 || options->age_ms_max > AGE_MS_TOP)
+        return mtci_fail(error, MTC_E_INVALID, PART,
+                         "age_ms_max is %lld, not 0 to %lld",
+                         (long long)options->age_ms_max, (long long)AGE_MS_TOP);
+    if (options->age_ms_max > 0 && options->length_max > 0)
+        return mtci_fail(error, MTC_E_INVALID, PART,
+                         "length_max and age_ms_max are both set; the server "
+                         "trims by one of them");
     return MTC_OK;
 }
 
-static mtci_redis_client *find_client(mtc_cache *cache)
+static mtc_status take_options(const mtc_stream_options *given,
+                               mtc_error *error, mtc_stream_options *options)
+{
+    *options = (mtc_stream_options)MTC_STREAM_OPTIONS_INIT;
+    if (given &&
+        !mtci_sized_copy(options, sizeof *options, given, OPTIONS_SIZE_MIN))
+        return mtci_fail(error, MTC_E_INVALID, PART,
+                         "options: struct_size is wrong, or a field is set "
+                         "that this version does not know");
+    mtc_status status = check_options(options, error);
+    if (options->length_max == 0 && options->age_ms_max == 0)
+        options->length_max = LENGTH_MAX_DEFAULT;
+    if (options->deadline_ms == 0)
+        options->deadline_ms = DEADLINE_MS;
+    return status;
+}
+
+static mtc_tier *find_tier(mtc_cache *cache)
 {
     mtc_tier *tier;
     for (size_t i = 0; (tier = mtci_cache_tier_at(cache, i)) != NULL; i++) {
-        mtci_redis_client *client = mtci_redis_tier_client(tier);
-        if (client)
-            return client;
+        if (mtci_redis_tier_client(tier))
+            return tier;
     }
     return NULL;
 }
@@ -386,8 +153,7 @@ static mtc_stream *stream_new(mtc_cache *cache, mtc_slice key,
         return NULL;
     stream->cache = cache;
     stream->pid = getpid();
-    stream->length_max = options->length_max;
-    stream->deadline_ms = options->deadline_ms;
+    stream->options = *options;
     stream->key_size = key.size;
     if (key.size > 0)
         memcpy(stream->key, key.data, key.size);
@@ -417,23 +183,31 @@ mtc_status mtc_stream_open(mtc_cache *cache, mtc_slice key,
     status = take_options(options, error, &known);
     if (status != MTC_OK)
         return status;
-    mtci_redis_client *client = find_client(cache);
-    if (!client)
+    mtc_tier *tier = find_tier(cache);
+    if (!tier)
         return mtci_fail(error, MTC_E_UNSUPPORTED, PART,
                          "streams need a Redis tier: set REDIS_URL, or name "
                          "one among the tiers");
     *stream = stream_new(cache, key, &known);
     if (!*stream)
         return mtci_fail(error, MTC_E_NO_MEMORY, PART, "out of memory");
-    (*stream)->client = client;
+    (*stream)->tier = tier;
     mtci_cache_enter(cache);
     return MTC_OK;
+}
+
+static void cancel_links(mtc_stream *stream)
+{
+    pthread_mutex_lock(&stream->mutex);
+    stream->is_closing = true;
+    for (mtci_link *link = stream->links; link; link = link->next)
+        mtci_link_cancel_locked(link);
+    pthread_mutex_unlock(&stream->mutex);
 }
 
 static void wait_for_calls(mtc_stream *stream)
 {
     pthread_mutex_lock(&stream->mutex);
-    stream->is_closing = true;
     while (stream->calls > 0)
         pthread_cond_wait(&stream->left, &stream->mutex);
     pthread_mutex_unlock(&stream->mutex);
@@ -446,10 +220,12 @@ void mtc_stream_close(mtc_stream **variable)
     mtc_stream *stream = *variable;
     *variable = NULL;
     bool is_child = getpid() != stream->pid;
-    if (!is_child)
+    if (!is_child) {
+        cancel_links(stream);
         wait_for_calls(stream);
-    while (stream->reader_count > 0)
-        mtci_client_free(stream->readers[--stream->reader_count]);
+    }
+    while (stream->rest_count > 0)
+        mtci_client_free(stream->rest[--stream->rest_count]);
     if (!is_child)
         mtci_cache_leave(stream->cache);
     pthread_cond_destroy(&stream->left);
