@@ -64,11 +64,15 @@ void mtci_client_drive(mtci_redis_client *client, const mtci_awaited *awaited,
                        int64_t until_ms);
 
 /* Without waiting: takes in what has come, pushes among it, listens to the
- * sentinels, and asks a silent server whether it lives. To be called now and then while nobody drives. */
+ * sentinels, and asks a silent server whether it lives. To be called now and
+ * then while nobody drives. */
 void mtci_client_tend(mtci_redis_client *client);
 
 /* Pushes that no handler knew. */
 uint64_t mtci_client_pushes_unknown(const mtci_redis_client *client);
+
+/* Makes the driver look again whether what it awaits is complete. */
+void mtci_client_interrupt(mtci_redis_client *client);
 
 /* Ends commands with this ctx that are still queued as MTC_E_CANCELLED. What
  * was sent stays: its reply is taken in, in its place. */

@@ -45,7 +45,7 @@ typedef struct mtci_resp_reader {
     size_t skip_size;     /* what is still to come of one that is */
     size_t oversize;      /* its size; 0: none in the reply under way */
     bool in_bulk;         /* a bulk's header was read, its CRLF was not */
-    bool is_resp2;        /* types of RESP3 alone are violations; set after init */
+    bool is_resp2; /* types of RESP3 alone are violations; set after init */
     mtci_reply bulk;
     bool is_verbatim;
     char *bulk_bytes;

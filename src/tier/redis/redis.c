@@ -355,8 +355,9 @@ static mtc_status make_client(const mtci_url *url, const redis_options *options,
                               mtci_redis_settings *settings, redis_tier *tier,
                               mtc_error *error)
 {
-    mtc_status status = mtci_redis_sentinels_read(
-        url, &options->sentinel, error, &tier->sentinels, &settings->db);
+    mtc_status status =
+        mtci_redis_sentinels_read(url, &options->sentinel, error,
+                                  &tier->sentinels, &settings->db);
     if (status != MTC_OK)
         return status;
     settings->sentinels = tier->sentinels;
