@@ -1,7 +1,7 @@
 /*
  * labels: server
  *
- * Streams on a real cluster, while the slot of the stream moves.
+ * Streams on a real cluster, while slots move and when a node dies.
  */
 #include "mtc/stream.h"
 
@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "mtc/cache.h"
 #include "mtc/group.h"
 #include "redis/slots.h"
@@ -266,6 +267,43 @@ static void a_tail_of_several_slots_is_refused(void **state)
     mtc_stream_close(&streams[1]);
 }
 
+/* Reads as a tail and as a group until one entry has come by both. */
+static void a_node_that_dies_has_an_heir(void **state)
+{
+    (void)state;
+    test_server_require(TEST_REDIS);
+    mtc_stream *stream = open_stream("heir");
+    mtc_group *group = open_group(stream);
+    mtc_tail *tail = NULL;
+    mtc_stream_batch *batch;
+    size_t index;
+    const mtc_stream_id begin = {0, 0};
+    int owner =
+        test_cluster_owner(&the_cluster, mtci_slot_of_key(mtc_str("heir")));
+    assert_int_equal(mtc_tail_open(&stream, &begin, 1, NULL, &tail), MTC_OK);
+    assert_int_equal(mtc_tail_read(tail, 1, 10, &index, &batch), MTC_MISS);
+    assert_int_equal(mtc_group_read(group, 1, 10, &batch), MTC_MISS);
+    test_server_kill(&the_cluster.servers[owner]);
+    mtc_status status;
+    int64_t until_ms = mtci_boot_ms() + 3 * (int64_t)WAIT_MS;
+    do
+        status = publish(stream, 7);
+    while (status != MTC_OK && mtci_boot_ms() < until_ms);
+    assert_int_equal(status, MTC_OK);
+    assert_int_equal(mtc_tail_read(tail, 1, WAIT_MS, &index, &batch), MTC_OK);
+    assert_true(is_number(batch, 7));
+    mtc_stream_batch_free(&batch);
+    do
+        status = mtc_group_read(group, 1, 100, &batch);
+    while (status != MTC_OK && mtci_boot_ms() < until_ms);
+    assert_int_equal(status, MTC_OK);
+    assert_true(is_number(batch, 7));
+    mtc_stream_batch_free(&batch);
+    mtc_tail_close(&tail);
+    mtc_group_close(&group);
+    mtc_stream_close(&stream);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +313,7 @@ int main(void)
         cmocka_unit_test(a_consumer_follows_its_stream),
         cmocka_unit_test(a_tail_follows_streams_of_one_tag),
         cmocka_unit_test(a_tail_of_several_slots_is_refused),
+        cmocka_unit_test(a_node_that_dies_has_an_heir),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
