@@ -56,6 +56,13 @@ typedef struct args {
     count_list capacities;
     const char *policy;
     const char *after;
+    const char *id;
+    const char *from;
+    const char *to;
+    int64_t age_ms;
+    int64_t idle_ms;
+    bool exact;
+    bool existing;
 
     /* The words that are no options, the subcommand first. */
     char **words;

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "mtc/stream.h"
+
 static const char GET_TEXT[] =
     "Writes the value's bytes and nothing else; a newline is added only when\n"
     "standard output is a terminal. Exits with 1 when no tier has the key.\n";
@@ -45,7 +47,8 @@ static const char PING_TEXT[] =
 
 static const char PUBLISH_TEXT[] =
     "Appends one entry to a stream of the Redis tier and writes its id. The\n"
-    "stream is trimmed to about the newest --max entries.\n";
+    "stream is trimmed to about the newest --max entries, or to --age. With\n"
+    "--id, publishing twice adds one entry; the second exits with 1.\n";
 
 static const char READ_TEXT[] =
     "Writes the newest entries of a stream of the Redis tier, or with --after\n"
@@ -54,6 +57,30 @@ static const char READ_TEXT[] =
     "that id, by default behind the newest one now. Exits with 1 when there "
     "is\n"
     "nothing.\n";
+
+static const char RANGE_TEXT[] =
+    "Writes the entries from one id to another, both included, oldest first.\n"
+    "The next page begins behind the last id: MS-SEQUENCE and one more.\n"
+    "Exits with 1 when there is none.\n";
+
+static const char TAIL_TEXT[] =
+    "Writes what comes into the streams, until it is killed or has written\n"
+    "--count entries; with --after, from that id on. With several streams the\n"
+    "name of the stream stands before the id. A Redis that is away is waited\n"
+    "for.\n";
+
+static const char GROUP_TEXT[] =
+    "Works on a group of consumers of a stream of the Redis tier.\n"
+    "\n"
+    "  create STREAM GROUP           behind --after, by default from the "
+    "first\n"
+    "                                entry; exits with 1 when it is there\n"
+    "  read STREAM GROUP CONSUMER    give new entries to a consumer\n"
+    "  ack STREAM GROUP ID...        acknowledge entries\n"
+    "  pending STREAM GROUP          list what is not acknowledged\n"
+    "  claim STREAM GROUP CONSUMER   take over what is pending for --idle\n"
+    "  remove STREAM GROUP [CONSUMER]\n"
+    "                                remove the group, or a consumer from it\n";
 
 static const char DEMO_TEXT[] =
     "Makes a SQLite database of 100,000 products in a temporary folder and\n"
@@ -118,10 +145,17 @@ static const command COMMANDS[] = {
     {"ping", "", 0, 0, "count", "how fast the tiers answer", PING_TEXT,
      command_ping},
     {"stream publish", "STREAM FIELD VALUE [FIELD VALUE...]", 3, SIZE_MAX,
-     "max", "append an entry to a stream in Redis", PUBLISH_TEXT,
-     command_publish},
+     "max age exact id existing", "append an entry to a stream in Redis",
+     PUBLISH_TEXT, command_publish},
     {"stream read", "STREAM", 1, 1, "count after wait",
      "read entries of a stream in Redis", READ_TEXT, command_read},
+    {"stream range", "STREAM", 1, 1, "from to count",
+     "read entries between two ids", RANGE_TEXT, command_range},
+    {"stream tail", "STREAM...", 1, MTC_TAIL_STREAMS_MAX, "after count",
+     "write what comes into streams", TAIL_TEXT, command_tail},
+    {"stream group", "ACTION STREAM GROUP [WORD...]", 3, SIZE_MAX,
+     "after count wait idle", "consumers that share a stream", GROUP_TEXT,
+     command_group},
     {"demo", "", 0, 0, "seconds", "see a cache at work", DEMO_TEXT,
      command_demo},
     {"bench", "WORKLOAD", 1, 1, "seconds threads batch",

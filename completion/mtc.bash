@@ -9,8 +9,11 @@ _mtc_own_options() {
     case $1 in
     set | load) echo --ttl ;;
     ping) echo --count ;;
-    'stream publish') echo --max ;;
+    'stream publish') echo --max --age --exact --id --existing ;;
     'stream read') echo --count --after --wait ;;
+    'stream range') echo --from --to --count ;;
+    'stream tail') echo --after --count ;;
+    'stream group') echo --after --count --wait --idle ;;
     demo) echo --seconds ;;
     bench) echo --seconds --threads --batch ;;
     replay) echo --capacity --policy --threads --seed ;;
@@ -31,6 +34,7 @@ _mtc_find_words() {
             return
             ;;
         --tiers | --name | --ttl | --count | --max | --after | --wait | --seconds | \
+            --age | --id | --from | --to | --idle | \
             --threads | --batch | --capacity | --policy | --seed)
             ((i++))
             ;;
@@ -69,17 +73,18 @@ _mtc() {
         choices='memory disk: redis:// rediss:// redis+cluster://'
         choices+=' redis+sentinel:// memcached:// noop:'
         ;;
-    --ttl | --wait) choices='10s 5m 1h 3h' ;;
+    --ttl | --wait | --age | --idle) choices='10s 5m 1h 3h' ;;
     --policy) choices='duel lru s3fifo tinylfu' ;;
     --name | --count | --max | --after | --seconds | --threads | --batch | \
-        --capacity | --seed) return ;;
+        --capacity | --seed | --id | --from | --to) return ;;
     *)
         case $word in
         -*) choices="$_mtc_general $(_mtc_own_options "$command")" ;;
         *)
             case ${#_mtc_words[@]},$command in
             0,*) choices=$_mtc_commands ;;
-            1,stream*) choices='publish read' ;;
+            1,stream*) choices='publish read range tail group' ;;
+            2,'stream group') choices='create read ack pending claim remove' ;;
             1,bench) choices='read mixed evict hot memory limit l2-get l2-set' ;;
             1,help) choices="$_mtc_commands tiers" ;;
             2,'help'*) choices= ;;

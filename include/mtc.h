@@ -10,6 +10,7 @@
 #define MTC_H
 
 #include "mtc/cache.h"
+#include "mtc/group.h"
 #include "mtc/key.h"
 #include "mtc/load.h"
 #include "mtc/memoize.h"

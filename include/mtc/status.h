@@ -44,6 +44,8 @@ typedef enum mtc_status {
     MTC_PARTIAL = 4,
     /** Begun: the rest follows without the caller. */
     MTC_PENDING = 5,
+    /** Done already: what was to be created is there. */
+    MTC_EXISTS = 6,
 
     /** An argument, option or URL is wrong: mend the call. */
     MTC_E_INVALID = -1,

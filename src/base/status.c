@@ -16,6 +16,7 @@ static const status_row status_rows[] = {
     {MTC_ABSENT, "ABSENT", "the source is known to have nothing"},
     {MTC_PARTIAL, "PARTIAL", "done, but some tier or key was left out"},
     {MTC_PENDING, "PENDING", "begun, and the rest follows"},
+    {MTC_EXISTS, "EXISTS", "done already: it is there"},
     {MTC_E_INVALID, "E_INVALID", "an argument, option or URL is wrong"},
     {MTC_E_TOO_LARGE, "E_TOO_LARGE", "a key or value is over a limit"},
     {MTC_E_NO_MEMORY, "E_NO_MEMORY", "out of memory"},

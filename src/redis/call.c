@@ -78,6 +78,23 @@ static void submit(const mtci_redis_target *target, mtci_redis_command *command,
         mtci_cluster_submit(target->cluster, &one);
 }
 
+/* Hands the command over; the call, counted twice, or NULL: no memory. */
+static call *begin(const mtci_redis_target *target, mtci_redis_command *command,
+                   int64_t until_ms)
+{
+    call *c = calloc(1, sizeof *c);
+    if (!c) {
+        mtci_command_free(command);
+        return NULL;
+    }
+    atomic_init(&c->refs, 2);
+    command->ctx = c;
+    command->done = complete;
+    command->deadline_ms = until_ms;
+    submit(target, command, c);
+    return c;
+}
+
 static void await(const mtci_redis_target *target, call *c, int64_t until_ms)
 {
     mtci_awaited awaited = {is_complete, c};
@@ -98,18 +115,12 @@ mtc_status mtci_redis_call_at(const mtci_redis_target *target,
                               char failure[MTCI_CALL_FAILURE_SIZE],
                               mtci_reply *reply)
 {
-    call *c = calloc(1, sizeof *c);
+    call *c = begin(target, command, until_ms);
     *reply = (mtci_reply){0};
     if (!c) {
-        mtci_command_free(command);
         snprintf(failure, MTCI_CALL_FAILURE_SIZE, "out of memory");
         return MTC_E_NO_MEMORY;
     }
-    atomic_init(&c->refs, 2);
-    command->ctx = c;
-    command->done = complete;
-    command->deadline_ms = until_ms;
-    submit(target, command, c);
     await(target, c, until_ms);
     mtc_status status = take_result(c, failure, reply);
     release(c);
@@ -123,4 +134,37 @@ mtc_status mtci_redis_call(mtci_redis_client *client,
 {
     mtci_redis_target target = {.client = client};
     return mtci_redis_call_at(&target, command, until_ms, failure, reply);
+}
+
+typedef struct cancellable {
+    const call *call;
+    const _Atomic uint32_t *cancelled;
+} cancellable;
+
+static bool is_over(const void *ctx)
+{
+    const cancellable *one = ctx;
+    return is_complete(one->call) || atomic_load(one->cancelled) != 0;
+}
+
+mtc_status mtci_redis_call_cancellable(mtci_redis_client *client,
+                                       mtci_redis_command *command,
+                                       int64_t until_ms,
+                                       const _Atomic uint32_t *cancelled,
+                                       mtci_answer *answer)
+{
+    mtci_redis_target target = {.client = client};
+    call *c = begin(&target, command, until_ms);
+    *answer = (mtci_answer){0};
+    if (!c)
+        return MTC_E_NO_MEMORY;
+    cancellable one = {c, cancelled};
+    mtci_awaited awaited = {is_over, &one};
+    mtci_client_drive(client, &awaited, until_ms);
+    bool was_cancelled = !is_complete(c) && atomic_load(cancelled) != 0;
+    if (!is_complete(c))
+        mtci_client_abandon(client, c);
+    mtc_status status = take_result(c, answer->failure, &answer->reply);
+    release(c);
+    return was_cancelled && status != MTC_OK ? MTC_E_CANCELLED : status;
 }

@@ -31,4 +31,18 @@ mtc_status mtci_redis_call_at(const mtci_redis_target *target,
                               char failure[MTCI_CALL_FAILURE_SIZE],
                               mtci_reply *reply);
 
+/* A reply, or why there is none. */
+typedef struct mtci_answer {
+    mtci_reply reply;
+    char failure[MTCI_CALL_FAILURE_SIZE];
+} mtci_answer;
+
+/* As mtci_redis_call, on a client that no other thread drives; ends with
+ * MTC_E_CANCELLED once *cancelled is not 0 and the client is interrupted. */
+mtc_status mtci_redis_call_cancellable(mtci_redis_client *client,
+                                       mtci_redis_command *command,
+                                       int64_t until_ms,
+                                       const _Atomic uint32_t *cancelled,
+                                       mtci_answer *answer);
+
 #endif

@@ -661,6 +661,11 @@ uint64_t mtci_client_pushes_unknown(const mtci_redis_client *client)
                                 memory_order_relaxed);
 }
 
+void mtci_client_interrupt(mtci_redis_client *client)
+{
+    wake_driver(client);
+}
+
 static bool has_ctx(const mtci_redis_command *command, const void *ctx)
 {
     return command->ctx == ctx;

@@ -71,6 +71,9 @@ void mtci_client_tend(mtci_redis_client *client);
 /* Pushes that no handler knew. */
 uint64_t mtci_client_pushes_unknown(const mtci_redis_client *client);
 
+/* Makes the driver look again whether what it awaits is complete. */
+void mtci_client_interrupt(mtci_redis_client *client);
+
 /* Ends commands with this ctx that are still queued as MTC_E_CANCELLED. What
  * was sent stays: its reply is taken in, in its place. */
 void mtci_client_abandon(mtci_redis_client *client, const void *ctx);

@@ -35,6 +35,8 @@ static const struct {
     {"WRONGTYPE", MTC_E_INVALID},
     {"CROSSSLOT", MTC_E_INVALID},
     {MTCI_REPLY_OVERSIZE, MTC_E_TOO_LARGE},
+    {"NOGROUP", MTC_E_INVALID},
+    {"BUSYGROUP", MTC_E_INVALID},
     {"ERR unknown command", MTC_E_UNSUPPORTED},
     {"NOPROTO", MTC_E_UNSUPPORTED},
     {"ERR", MTC_E_INVALID},

@@ -76,30 +76,68 @@ mtc_status mtci_batch_new(mtci_reply *entries, mtc_stream_batch **out)
     return MTC_OK;
 }
 
-/* Where key and entries are: RESP2 has an array of one pair, RESP3 a map. */
-static mtci_reply *pair_of(mtci_reply *reply)
+/* The shape of RESP2 rather than of a map. */
+static bool has_pairs(const mtci_reply *reply)
 {
-    if (reply->type != MTCI_REPLY_ARRAY)
-        return NULL;
-    if (reply->count == 1)
-        reply = &reply->items[0];
-    return reply->type == MTCI_REPLY_ARRAY && reply->count == 2 ? reply : NULL;
+    return reply->count > 0 && reply->items[0].type == MTCI_REPLY_ARRAY;
 }
 
-mtc_status mtci_batch_new_keyed(mtci_reply *reply, mtc_stream_batch **out)
+size_t mtci_streams_count(const mtci_reply *reply)
 {
-    *out = NULL;
-    if (reply->type == MTCI_REPLY_NIL)
-        return MTC_MISS;
-    mtci_reply *pair = pair_of(reply);
-    if (!pair) {
-        mtci_reply_fini(reply);
-        return MTC_E_CORRUPT;
+    if (reply->type != MTCI_REPLY_ARRAY)
+        return 0;
+    if (!has_pairs(reply))
+        return reply->count % 2 == 0 ? reply->count / 2 : 0;
+    for (size_t i = 0; i < reply->count; i++) {
+        const mtci_reply *pair = &reply->items[i];
+        if (pair->type != MTCI_REPLY_ARRAY || pair->count != 2)
+            return 0;
     }
-    mtci_reply entries = pair->items[1];
-    pair->items[1] = (mtci_reply){0};
-    mtci_reply_fini(reply);
-    return mtci_batch_new(&entries, out);
+    return reply->count;
+}
+
+mtc_slice mtci_streams_take(mtci_reply *reply, size_t index,
+                            mtci_reply *entries)
+{
+    mtci_reply *pair =
+        has_pairs(reply) ? reply->items[index].items : &reply->items[2 * index];
+    *entries = pair[1];
+    pair[1] = (mtci_reply){0};
+    return mtci_reply_slice(&pair[0]);
+}
+
+/* Whether it has an id of text. */
+static bool read_id(const mtci_reply *entry, mtc_stream_id *id)
+{
+    return entry->type == MTCI_REPLY_ARRAY && entry->count == 2 &&
+           mtc_stream_id_parse(mtci_reply_slice(&entry->items[0]), id) ==
+               MTC_OK;
+}
+
+size_t mtci_entries_sift(mtci_reply *entries, mtc_stream_id *deleted,
+                         mtc_stream_id *last)
+{
+    size_t kept = 0;
+    size_t deleted_count = 0;
+    if (entries->type != MTCI_REPLY_ARRAY)
+        return 0;
+    for (size_t i = 0; i < entries->count; i++) {
+        mtci_reply *entry = &entries->items[i];
+        mtc_stream_id id = {0, 0};
+        bool has_id = read_id(entry, &id);
+        bool is_deleted = entry->type == MTCI_REPLY_NIL ||
+                          (has_id && entry->items[1].type == MTCI_REPLY_NIL);
+        if (has_id)
+            *last = id;
+        if (has_id && is_deleted)
+            deleted[deleted_count++] = id;
+        if (is_deleted)
+            mtci_reply_fini(entry);
+        else
+            entries->items[kept++] = *entry;
+    }
+    entries->count = kept;
+    return deleted_count;
 }
 
 /* The entry, or NULL past the last. */

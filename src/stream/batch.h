@@ -13,8 +13,19 @@
  * MTC_E_NO_MEMORY. The reply is given back in any case. */
 mtc_status mtci_batch_new(mtci_reply *entries, mtc_stream_batch **out);
 
-/* The same of [[key, entries]] (RESP2) or {key: entries} (RESP3), for one
- * key. */
-mtc_status mtci_batch_new_keyed(mtci_reply *reply, mtc_stream_batch **out);
+/* What XREAD answers: entries by key, [[key, entries], ...] or, as RESP3 maps
+ * are read, [key, entries, ...]. The count of keys; 0: another shape. */
+size_t mtci_streams_count(const mtci_reply *reply);
+
+/* The key of one, borrowed; its entries are moved out. */
+mtc_slice mtci_streams_take(mtci_reply *reply, size_t index,
+                            mtci_reply *entries);
+
+/* Entries that a group still has pending but the stream no longer has, [id,
+ * nil] or nil, are taken out of the list; their ids, as far as they are told,
+ * go to deleted, which has room for all. The last id of either kind goes to
+ * last, if there is one. The count of deleted. */
+size_t mtci_entries_sift(mtci_reply *entries, mtc_stream_id *deleted,
+                         mtc_stream_id *last);
 
 #endif

@@ -15,7 +15,7 @@
 #include "base/error.h"
 
 #define LOWEST  MTC_E_FORKED
-#define HIGHEST MTC_PENDING
+#define HIGHEST MTC_EXISTS
 
 static void every_status_has_a_name_and_a_text_of_its_own(void **state)
 {

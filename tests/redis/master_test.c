@@ -110,6 +110,8 @@ static void begin(asker *asker, int first, int second)
     const int ports[] = {first, second, 0};
     asker->client = redis_rig_sentinel_client(ports, &asker->sentinels);
     assert_non_null(asker->client);
+    /* The scripts greet in RESP2. */
+    mtci_client_settings(asker->client)->protocol = 2;
 }
 
 static mtc_status ask(asker *asker, char text[TEXT_SIZE])
@@ -311,6 +313,7 @@ static void one_sentinel_under_two_names_is_one(void **state)
     mtci_client_free(asker.client);
     mtci_redis_settings settings = redis_rig_settings(0);
     settings.sentinels = &asker.sentinels;
+    settings.protocol = 2;
     assert_int_equal(mtci_client_new(&settings, &asker.client), MTC_OK);
     for (int i = 0; i < 5; i++) {
         expect_pong(&asker);
@@ -611,6 +614,7 @@ static void a_sentinels_password_is_in_no_text(void **state)
     snprintf(asker.sentinels.password, 16, "S3CR3T");
     mtci_redis_settings settings = redis_rig_settings(0);
     settings.sentinels = &asker.sentinels;
+    settings.protocol = 2;
     assert_int_equal(mtci_client_new(&settings, &asker.client), MTC_OK);
     assert_int_equal(ask(&asker, text), MTC_E_DENIED);
     assert_string_equal(text, "a sentinel: AUTH was refused: WRONGPASS");

@@ -85,6 +85,49 @@ wait_until 'a blocked reader' \
 wait "$reader" || fail 'a waiting reader fails'
 same 'a waiting reader' "$(cat out)"$'\twoken\tyes' "$(cat waited)"
 
+# Ids of one's own, ranges.
+ends 'an id of its own' 0 "$mtc" stream publish own --id 7-0 n seven
+ends 'the id again' 1 "$mtc" stream publish own --id 7-0 n seven
+ends 'another id' 0 "$mtc" stream publish own --id 8-0 n eight
+ends 'no stream' 1 "$mtc" stream publish absent --existing n v
+ends 'max and age' 2 "$mtc" stream publish own --max 1 --age 1h n v
+ends 'a range' 0 "$mtc" stream range own --from 7-0 --to 7
+same 'a range' $'7-0\tn\tseven' "$(cat out)"
+ends 'an empty range' 1 "$mtc" stream range own --from 9
+ends 'by age' 0 "$mtc" stream publish own --age 1h --exact n new
+same 'by age' 1 "$(redis XLEN own)"
+
+# A tail is woken by another process, and ends after its count.
+"$mtc" stream tail own log --count 1 >tailed &
+tail=$!
+wait_until 'a blocked tail' \
+    bash -c "redis-cli -p $redis_port CLIENT LIST | grep -q 'flags=b'"
+"$mtc" stream publish log tailed yes >out
+wait "$tail" || fail 'a tail fails'
+same 'a tail' $'log\t'"$(cat out)"$'\ttailed\tyes' "$(cat tailed)"
+
+# Groups.
+ends 'a group' 0 "$mtc" stream group create own workers
+ends 'a group again' 1 "$mtc" stream group create own workers
+ends 'read as a consumer' 0 "$mtc" stream group read own workers one
+id=$(cut -f1 out)
+ends 'nothing more' 1 "$mtc" stream group read own workers one --wait 10ms
+ends 'pending' 0 "$mtc" stream group pending own workers
+same 'pending' "$id"$'\tone' "$(cut -f1,2 out)"
+ends 'pending as JSON' 0 "$mtc" stream group pending own workers --json
+is_json 'pending as JSON'
+ends 'nothing idle' 1 "$mtc" stream group claim own workers two
+ends 'claim' 0 "$mtc" stream group claim own workers two --idle 1ms
+same 'claim' "$id" "$(cut -f1 out)"
+ends 'acknowledge' 0 "$mtc" stream group ack own workers "$id"
+same 'acknowledge' 1 "$(cat out)"
+ends 'nothing pending' 1 "$mtc" stream group pending own workers
+ends 'remove a consumer' 0 "$mtc" stream group remove own workers two
+ends 'remove a group' 0 "$mtc" stream group remove own workers
+ends 'it has gone' 1 "$mtc" stream group remove own workers
+ends 'no action' 2 "$mtc" stream group dance own workers
+ends 'a wrong id to acknowledge' 3 "$mtc" stream group ack own workers x
+
 redis EVAL 'for i = 1, 3000 do redis.call("XADD", "long", "*", "n", i) end' 0 \
     >/dev/null
 ends 'trimming' 0 "$mtc" stream publish long n last --max 100

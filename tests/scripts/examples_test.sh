@@ -5,8 +5,9 @@ set -u
 # shellcheck source=tests/scripts/tool.sh
 . "$(dirname "$0")/tool.sh"
 
-names='basic_usage stampede_protection redis_streams cache_strategies
-advanced_usage health_monitoring database_caching custom_tier multi_tier'
+names='basic_usage stampede_protection redis_streams stream_worker
+cache_strategies advanced_usage health_monitoring database_caching
+custom_tier multi_tier'
 
 for name in $names; do
     source=$root/examples/$name.c
@@ -29,9 +30,11 @@ start_redis
 REDIS_URL=$redis_url run_all 'with Redis'
 same 'Redis is as before' 0 "$(redis-cli -p "$redis_port" DBSIZE)"
 
-ends 'streams without Redis' 1 "$build/examples/redis_streams"
-says 'streams without Redis' REDIS_URL
-names=${names/redis_streams/}
+for name in redis_streams stream_worker; do
+    ends "$name without Redis" 1 "$build/examples/$name"
+    says "$name without Redis" REDIS_URL
+    names=${names/$name/}
+done
 run_all 'without Redis'
 same 'the user'\''s cache is not touched' '' "$(find "$HOME" -mindepth 1)"
 same 'nothing is left' '' "$(find /tmp -maxdepth 1 \( -name 'mtc-basic-*' -o \

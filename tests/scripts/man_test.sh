@@ -23,7 +23,7 @@ done <commands | grep -oE '^  --[a-z]+' | tr -d ' ' | sort -u >options
 [ -s options ] || fail 'mtc help lists no options'
 
 sed -n '/^\.Ss Commands/,/^\.Ss Options/p' "$page" |
-    sed -nE 's/^\.It Cm ([a-z]+( publish| read)?).*/\1/p' | sort |
+    sed -nE 's/^\.It Cm ((stream )?[a-z]+).*/\1/p' | sort |
     diff commands - || fail 'mtc.1 has other commands'
 grep -oE '^\.It Fl -[a-z]+' "$page" | sed 's/.*Fl -/--/' | sort -u |
     diff options - || fail 'mtc.1 has other options'
@@ -39,7 +39,7 @@ offers() {
 }
 offers mtc '' | diff <(sed 's/ .*//' commands | sort -u) - ||
     fail 'completion has other commands'
-same 'stream' $'publish\nread' "$(offers mtc stream '')"
+same 'stream' $'group\npublish\nrange\nread\ntail' "$(offers mtc stream '')"
 same 'a topic' tiers "$(offers mtc help t)"
 same 'behind an option with its argument' set \
     "$(offers mtc --tiers memory se)"

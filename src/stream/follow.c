@@ -1,0 +1,161 @@
+/*
+ * Following. See follow.h. One thread at a time.
+ */
+#include "stream/follow.h"
+
+#include <string.h>
+
+/* The newest id, once: asked again, what came in between would be lost. */
+static mtc_status resolve_end(mtci_followed *item)
+{
+    mtc_stream_batch *newest = NULL;
+    if (!mtci_id_is_end(item->cursor))
+        return MTC_OK;
+    mtc_status status = mtc_stream_read_newest(item->stream, 1, &newest);
+    if (status < 0)
+        return status;
+    item->cursor = mtc_stream_batch_id(newest, 0);
+    mtc_stream_batch_free(&newest);
+    return MTC_OK;
+}
+
+static mtci_redis_command *make_read(const mtci_follow *follow,
+                                     size_t entries_max, int64_t block_ms)
+{
+    mtci_redis_command *command =
+        mtci_command_new(MTCI_REPLY_ARRAY | MTCI_REPLY_NIL);
+    if (!command)
+        return NULL;
+    mtci_resp_begin(&command->bytes,
+                    4u + (block_ms > 0 ? 2u : 0u) + 2u * follow->count);
+    mtci_resp_add_text(&command->bytes, "XREAD");
+    mtci_resp_add_text(&command->bytes, "COUNT");
+    mtci_resp_add_number(&command->bytes, (int64_t)entries_max);
+    if (block_ms > 0) {
+        mtci_resp_add_text(&command->bytes, "BLOCK");
+        mtci_resp_add_number(&command->bytes, block_ms);
+    }
+    mtci_resp_add_text(&command->bytes, "STREAMS");
+    for (size_t i = 0; i < follow->count; i++)
+        mtci_resp_add(&command->bytes,
+                      mtci_stream_key(follow->items[i].stream));
+    for (size_t i = 0; i < follow->count; i++)
+        mtci_stream_add_id(command, follow->items[i].cursor);
+    command->is_retryable = block_ms == 0;
+    return command;
+}
+
+/* In a cluster, what the link did not find is looked for without it, also when
+ * its node is gone: XREAD may be sent again. */
+static mtc_status call_read(const mtci_follow *follow, size_t entries_max,
+                            int64_t block_ms, mtci_answer *answer)
+{
+    const mtc_stream *first = follow->items[0].stream;
+    mtc_status status = MTC_PENDING;
+    if (follow->link)
+        status = mtci_link_call(follow->link,
+                                make_read(follow, entries_max, block_ms),
+                                block_ms, answer);
+    bool is_lost = status == MTC_E_UNAVAILABLE && first->target.cluster;
+    if (status != MTC_PENDING && !is_lost)
+        return status;
+    status = mtci_stream_call(first, make_read(follow, entries_max, 0), answer);
+    bool is_empty = status == MTC_OK && answer->reply.type == MTCI_REPLY_NIL;
+    if (is_empty && follow->link && block_ms > 0)
+        mtci_link_pause(follow->link, MTCI_STREAM_FOLLOW_MS);
+    return status;
+}
+
+static mtc_status read_once(const mtci_follow *follow, size_t entries_max,
+                            int64_t block_ms, mtci_reply *reply)
+{
+    mtci_answer answer;
+    mtc_status status = call_read(follow, entries_max, block_ms, &answer);
+    *reply = answer.reply;
+    return status == MTC_OK && reply->type == MTCI_REPLY_NIL ? MTC_MISS
+                                                             : status;
+}
+
+/* "last-generated-id" among the names and values of XINFO STREAM. */
+static mtc_status find_last(const mtci_reply *info, mtc_stream_id *last)
+{
+    static const char NAME[] = "last-generated-id";
+    for (size_t i = 0; i + 1 < info->count; i += 2) {
+        mtc_slice name = mtci_reply_slice(&info->items[i]);
+        if (name.size == sizeof NAME - 1 &&
+            memcmp(name.data, NAME, name.size) == 0)
+            return mtc_stream_id_parse(mtci_reply_slice(&info->items[i + 1]),
+                                       last);
+    }
+    return MTC_E_CORRUPT;
+}
+
+/* A blocked XREAD says nothing when its stream is deleted, nor when one with
+ * smaller ids takes its place. Who may not ask does not notice. */
+static mtc_status look_for_restart(mtci_followed *item, bool *has_restarted)
+{
+    mtci_answer answer;
+    mtc_stream_id last = {0, 0};
+    mtci_redis_command *command = mtci_command_new(MTCI_REPLY_ARRAY);
+    if (!command)
+        return MTC_E_NO_MEMORY;
+    mtci_resp_begin(&command->bytes, 3);
+    mtci_resp_add_text(&command->bytes, "XINFO");
+    mtci_resp_add_text(&command->bytes, "STREAM");
+    mtci_resp_add(&command->bytes, mtci_stream_key(item->stream));
+    command->is_retryable = true;
+    mtc_status status = mtci_stream_call(item->stream, command, &answer);
+    if (status == MTC_E_DENIED || status == MTC_E_UNSUPPORTED)
+        return MTC_OK;
+    if (status == MTC_OK)
+        status = find_last(&answer.reply, &last);
+    else if (strstr(answer.failure, "no such key"))
+        status = MTC_OK;
+    mtci_reply_fini(&answer.reply);
+    if (status == MTC_OK && mtci_id_is_before(last, item->cursor)) {
+        item->cursor = (mtc_stream_id){0, 0};
+        *has_restarted = true;
+    }
+    return status;
+}
+
+static mtc_status look_for_restarts(const mtci_follow *follow,
+                                    bool *has_restarted)
+{
+    mtc_status status = MTC_OK;
+    *has_restarted = false;
+    for (size_t i = 0; i < follow->count && status == MTC_OK; i++) {
+        mtci_followed *item = &follow->items[i];
+        if (item->cursor.ms != 0 || item->cursor.sequence != 0)
+            status = look_for_restart(item, has_restarted);
+    }
+    return status;
+}
+
+mtc_status mtci_follow_read(const mtci_follow *follow, size_t entries_max,
+                            int64_t wait_ms, mtci_reply *reply)
+{
+    const mtc_stream *first = follow->items[0].stream;
+    int64_t until_ms = mtci_stream_now_ms(first) + wait_ms;
+    int64_t left_ms = wait_ms;
+    mtc_status status = MTC_OK;
+    *reply = (mtci_reply){0};
+    for (size_t i = 0; i < follow->count && status == MTC_OK; i++)
+        status = resolve_end(&follow->items[i]);
+    while (status == MTC_OK) {
+        bool has_restarted;
+        int64_t block_ms = left_ms < MTCI_STREAM_BLOCK_MS_MAX
+                               ? left_ms
+                               : MTCI_STREAM_BLOCK_MS_MAX;
+        status = read_once(follow, entries_max, block_ms, reply);
+        if (status != MTC_MISS)
+            return status;
+        status = look_for_restarts(follow, &has_restarted);
+        left_ms = until_ms - mtci_stream_now_ms(first);
+        if (status == MTC_OK && left_ms <= 0 && !has_restarted)
+            return MTC_MISS;
+        if (left_ms < 0)
+            left_ms = 0;
+    }
+    return status;
+}
