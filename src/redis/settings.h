@@ -49,8 +49,8 @@ typedef struct mtci_redis_settings {
     char password[2048]; /* "": no AUTH */
     char name[65];       /* CLIENT SETNAME; "": none */
     int64_t db;
-    int64_t protocol;     /* 2 or 3; 0: 3 where the server has it */
-    int64_t ping_ms;      /* silence before a PING; 0: never asked */
+    int64_t protocol; /* 2 or 3; 0: 3 where the server has it */
+    int64_t ping_ms;  /* silence before a PING; 0: never asked */
     mtci_tls_settings tls;
     int64_t connect_ms;   /* until a connection is ready for commands */
     size_t bulk_size_max; /* a larger bulk is skipped: TOO_LARGE */
