@@ -14,6 +14,9 @@
 #define TOOL_VERSION                                                           \
     DOTTED(MTC_VERSION_MAJOR, MTC_VERSION_MINOR, MTC_VERSION_PATCH)
 
+/* Columns of a line. */
+#define WIDTH 79
+
 static const char OUTLINE[] =
     "mtc: a multi-tier cache from the command line\n"
     "\n"
@@ -75,19 +78,35 @@ static void write_overview(void)
     printf("\n%s\n%s\n%s", EXITS, ENVIRONMENT, TOPICS);
 }
 
-/* "mtc set KEY [VALUE] [--ttl DURATION]" */
+/* Writes a word of a synopsis, on a new line where the old one is full. */
+static void write_word(FILE *out, const char *word, size_t *column)
+{
+    size_t size = strlen(word) + 1;
+    if (*column + size > WIDTH) {
+        fputs("\n           ", out);
+        *column = 11;
+    }
+    fprintf(out, " %s", word);
+    *column += size;
+}
+
+/* "usage: mtc set [--ttl DURATION] KEY [VALUE]" */
 static void write_synopsis(FILE *out, const command *command)
 {
     const option_row *row = NULL;
-    fprintf(out, "usage: mtc %s", command->name);
+    size_t column = (size_t)fprintf(out, "usage: mtc %s", command->name);
     for (size_t i = 0; (row = args_option(i)) != NULL; i++) {
+        char word[64];
         if (row->is_general || !args_list_has(command->options, row->name))
             continue;
-        fprintf(out, row->argument != NULL ? " [--%s %s]" : " [--%s]",
-                row->name, row->argument);
+        snprintf(word, sizeof word,
+                 row->argument != NULL ? "[--%s %s]" : "[--%s]", row->name,
+                 row->argument);
+        write_word(out, word, &column);
     }
-    fprintf(out, "%s%s\n", command->words[0] != '\0' ? " " : "",
-            command->words);
+    if (command->words[0] != '\0')
+        write_word(out, command->words, &column);
+    fputc('\n', out);
 }
 
 void help_usage(const command *command)
