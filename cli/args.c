@@ -39,7 +39,7 @@ static const option_row OPTIONS[] = {
     {"exact", OPTION_SWITCH, NULL, FIELD(exact), 0, 0, false,
      "trim to the entry, not in steps"},
     {"id", OPTION_TEXT, "ID", FIELD(id), 0, 0, false,
-     "publish under this id; exits with 1 when it, or a later one, is there"},
+     "publish under this id; 1 when it or a later one is there"},
     {"existing", OPTION_SWITCH, NULL, FIELD(existing), 0, 0, false,
      "publish only to a stream that exists"},
     {"from", OPTION_TEXT, "ID", FIELD(from), 0, 0, false,
