@@ -14,13 +14,13 @@
 mtc_status mtc_frame_compress(const mtc_frame *frame, mtc_compression method,
                               mtc_value *out)
 {
-    mtci_packing packing = {method, frame->value.size};
+    mtci_packing packing = {(int)method, frame->value.size};
     size_t size_max = frame->value.size - frame->value.size / SAVING_PART;
     size_t before_value = mtci_frame_before_value(frame, packing);
     void *bytes;
 
     *out = (mtc_value){0};
-    if (!mtci_compress_has(method))
+    if (!mtci_compress_has((int)method))
         return MTC_E_UNSUPPORTED;
     if (before_value >= size_max)
         return MTC_E_TOO_LARGE;
@@ -28,7 +28,7 @@ mtc_status mtc_frame_compress(const mtc_frame *frame, mtc_compression method,
     if (status != MTC_OK)
         return status;
     size_t packed_size =
-        mtci_compress(method, frame->value, (char *)bytes + before_value,
+        mtci_compress((int)method, frame->value, (char *)bytes + before_value,
                       size_max - before_value);
     if (packed_size == 0) {
         mtc_value_free(out);

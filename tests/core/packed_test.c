@@ -31,7 +31,7 @@ static void with_each(void (*run)(mtc_compression method))
     static const mtc_compression METHODS[] = {MTC_COMPRESSION_LZ4,
                                               MTC_COMPRESSION_ZSTD};
     for (size_t i = 0; i < 2; i++) {
-        if (mtci_compress_has(METHODS[i]))
+        if (mtci_compress_has((int)METHODS[i]))
             run(METHODS[i]);
         else
             print_message("compression %d is not in this build\n", METHODS[i]);
