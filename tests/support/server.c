@@ -37,8 +37,12 @@
 #define FIXED_ARGS_MAX 20
 #define CONFIGURATION  "sentinel.conf"
 
-static const char *const PROGRAMS[] = {"redis-server", "memcached",
-                                       "redis-server"};
+static const char *const PROGRAMS[] = {
+    [TEST_REDIS] = "redis-server",
+    [TEST_MEMCACHED] = "memcached",
+    [TEST_SENTINEL] = "redis-server",
+    [TEST_REDIS_TLS] = "redis-server",
+};
 
 static void sleep_ms(int ms)
 {
