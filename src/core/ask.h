@@ -38,13 +38,13 @@ static inline mtc_status mtci_key_status(mtc_slice key)
                                                             : MTC_OK;
 }
 
-/* Whether a call is one of the many: of a thread that has its record, on an
- * open cache, with a key that can be hashed as it is. The cache is visited
- * then, and else nothing is done. */
-static inline bool mtci_visit(mtc_cache *cache, mtc_slice key, const void *out)
+/* Whether a call is as most are: of a thread that has its record, on an open
+ * cache, with a key that can be hashed as it is. The cache is visited then,
+ * and else nothing is done. */
+static inline bool mtci_visit_plain(mtc_cache *cache, mtc_slice key)
 {
     mtci_pins *pins = mtci_self.pins;
-    if (__builtin_expect(!pins || !cache || !out || !key.data ||
+    if (__builtin_expect(!pins || !cache || !key.data ||
                              key.size > MTC_KEY_SIZE_MAX,
                          0))
         return false;

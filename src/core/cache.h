@@ -90,6 +90,38 @@ void mtci_cache_report(mtc_cache *cache);
 void mtci_cache_enter(mtc_cache *cache);
 void mtci_cache_leave(mtc_cache *cache);
 
+/* A call that does not wait begins: what it looks at stays until it parts, and
+ * other threads see nothing of it. The thread's record; NULL: it has none, and
+ * the call is counted as one that may wait. */
+static inline mtci_pins *mtci_cache_visit(mtc_cache *cache)
+{
+    mtci_pins *pins = mtci_pins_here();
+    if (pins)
+        mtci_pins_visit(pins, cache);
+    else
+        mtci_cache_enter(cache);
+    return pins;
+}
+
+/* From here on it may wait, and call the user. */
+static inline void mtci_cache_stay(mtc_cache *cache, mtci_pins **pins)
+{
+    if (!*pins)
+        return;
+    mtci_cache_enter(cache);
+    mtci_pins_part(*pins);
+    *pins = NULL;
+}
+
+/* It ends, whether it stayed or not. */
+static inline void mtci_cache_part(mtc_cache *cache, mtci_pins *pins)
+{
+    if (pins)
+        mtci_pins_part(pins);
+    else
+        mtci_cache_leave(cache);
+}
+
 /* The tier at an index; NULL past the last. */
 mtc_tier *mtci_cache_tier_at(mtc_cache *cache, size_t index);
 

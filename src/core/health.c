@@ -78,13 +78,8 @@ static void fill_totals(mtc_cache *cache, mtc_stats *out)
     }
 }
 
-mtc_status mtc_cache_stats(mtc_cache *cache, mtc_stats *stats)
+static mtc_status fill_stats(mtc_cache *cache, mtc_stats *stats)
 {
-    if (!cache || !stats)
-        return MTC_E_INVALID;
-    mtc_status status = mtci_cache_gate(cache);
-    if (status != MTC_OK)
-        return status;
     mtc_stats full = {.tier_count = (uint32_t)cache->lane_count};
     for (unsigned i = 0; i < full.tier_count; i++)
         fill_tier(cache, i, &full.tiers[i]);
@@ -92,6 +87,18 @@ mtc_status mtc_cache_stats(mtc_cache *cache, mtc_stats *stats)
     return mtci_sized_give(stats, &full, sizeof(full), STATS_SIZE_MIN)
                ? MTC_OK
                : MTC_E_INVALID;
+}
+
+mtc_status mtc_cache_stats(mtc_cache *cache, mtc_stats *stats)
+{
+    if (!cache || !stats)
+        return MTC_E_INVALID;
+    mtci_cache_enter(cache);
+    mtc_status status = mtci_cache_gate(cache);
+    if (status == MTC_OK)
+        status = fill_stats(cache, stats);
+    mtci_cache_leave(cache);
+    return status;
 }
 
 /* -- health ------------------------------------------------------------- */
@@ -119,7 +126,7 @@ static int64_t median_us(const mtci_lane *lane)
     return samples[count / 2];
 }
 
-static void fill_health(mtci_lane *lane, mtc_tier_health *out)
+static void fill_tier_health(mtci_lane *lane, mtc_tier_health *out)
 {
     snprintf(out->scheme, sizeof(out->scheme), "%s", lane->ops->scheme);
     out->median_us = median_us(lane);
@@ -141,17 +148,12 @@ static void fill_health(mtci_lane *lane, mtc_tier_health *out)
     pthread_mutex_unlock(&lane->mutex);
 }
 
-mtc_status mtc_cache_health(mtc_cache *cache, mtc_health *health)
+static mtc_status fill_health(mtc_cache *cache, mtc_health *health)
 {
-    if (!cache || !health)
-        return MTC_E_INVALID;
-    mtc_status status = mtci_cache_gate(cache);
-    if (status != MTC_OK)
-        return status;
     mtc_health full = {.tier_count = (uint32_t)cache->lane_count};
     uint32_t up = 0, down = 0;
     for (size_t i = 0; i < cache->lane_count; i++) {
-        fill_health(&cache->lanes[i], &full.tiers[i]);
+        fill_tier_health(&cache->lanes[i], &full.tiers[i]);
         up += full.tiers[i].state == MTC_HEALTH_UP;
         down += full.tiers[i].state == MTC_HEALTH_DOWN;
     }
@@ -163,6 +165,18 @@ mtc_status mtc_cache_health(mtc_cache *cache, mtc_health *health)
     return mtci_sized_give(health, &full, sizeof(full), HEALTH_SIZE_MIN)
                ? MTC_OK
                : MTC_E_INVALID;
+}
+
+mtc_status mtc_cache_health(mtc_cache *cache, mtc_health *health)
+{
+    if (!cache || !health)
+        return MTC_E_INVALID;
+    mtci_cache_enter(cache);
+    mtc_status status = mtci_cache_gate(cache);
+    if (status == MTC_OK)
+        status = fill_health(cache, health);
+    mtci_cache_leave(cache);
+    return status;
 }
 
 static void ping(mtc_cache *cache)
@@ -188,14 +202,14 @@ mtc_status mtc_cache_ping(mtc_cache *cache, mtc_health *health)
 {
     if (!cache || !health)
         return MTC_E_INVALID;
-    mtc_status status = mtci_cache_gate(cache);
-    if (status != MTC_OK)
-        return status;
     int cancel_state;
     mtci_cache_enter(cache);
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-    ping(cache);
-    status = mtc_cache_health(cache, health);
+    mtc_status status = mtci_cache_gate(cache);
+    if (status == MTC_OK)
+        ping(cache);
+    if (status == MTC_OK)
+        status = mtc_cache_health(cache, health);
     mtci_cache_leave(cache);
     pthread_setcancelstate(cancel_state, NULL);
     return status;

@@ -187,7 +187,7 @@ static mtc_status get_below(const mtci_ask *first, mtc_item *items,
 }
 
 static mtc_status get_window(const mtci_ask *first, mtc_item *items,
-                             size_t count)
+                             size_t count, mtci_pins **pins)
 {
     size_t missing = 0;
     for (size_t at = 0; at < count; at += FIND_CHUNK) {
@@ -196,6 +196,7 @@ static mtc_status get_window(const mtci_ask *first, mtc_item *items,
     }
     if (missing == 0)
         return MTC_OK;
+    mtci_cache_stay(first->cache, pins);
     mtc_status status = get_below(first, items, count, missing);
     if (status == MTC_OK)
         return MTC_OK;
@@ -208,24 +209,32 @@ static mtc_status get_window(const mtci_ask *first, mtc_item *items,
     return missing == count ? status : MTC_OK;
 }
 
-mtc_status mtc_cache_get_many_with(mtc_cache *cache, mtc_item *items,
-                                   size_t count, const mtc_call *call)
+static mtc_status get_all(const mtci_ask *first, mtc_item *items, size_t count,
+                          mtci_pins **pins)
 {
-    mtci_ask first;
-    if (!items && count > 0)
-        return MTC_E_INVALID;
-    mtc_status status = mtci_ask_init(&first, cache, call);
-    if (status != MTC_OK)
-        return status;
     for (size_t i = 0; i < count; i++)
         items[i].value = (mtc_value){0};
     for (size_t at = 0; at < count; at += WINDOW) {
         size_t size = count - at < WINDOW ? count - at : WINDOW;
-        status = get_window(&first, items + at, size);
+        mtc_status status = get_window(first, items + at, size, pins);
         if (at == 0 && status != MTC_OK)
             return status; /* nothing was got */
     }
     return sum_up(items, count);
+}
+
+mtc_status mtc_cache_get_many_with(mtc_cache *cache, mtc_item *items,
+                                   size_t count, const mtc_call *call)
+{
+    mtci_ask first;
+    if (!cache || (!items && count > 0))
+        return MTC_E_INVALID;
+    mtci_pins *pins = mtci_cache_visit(cache);
+    mtc_status status = mtci_ask_init(&first, cache, call);
+    if (status == MTC_OK)
+        status = get_all(&first, items, count, &pins);
+    mtci_cache_part(cache, pins);
+    return status;
 }
 
 mtc_status mtc_cache_get_many(mtc_cache *cache, mtc_item *items, size_t count)
@@ -270,16 +279,14 @@ static mtc_status write_many(const mtci_ask *first, mtc_verb verb,
     int cancel_state;
     if (!writes)
         return MTC_E_NO_MEMORY;
-    mtci_cache_enter(first->cache);
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     for (size_t at = 0; at < count; at += window) {
         size_t size = count - at < window ? count - at : window;
         write_window(first, verb, items + at, writes, size);
     }
     mtci_cache_report(first->cache);
-    mtci_cache_leave(first->cache);
-    pthread_setcancelstate(cancel_state, NULL);
     free(writes);
+    pthread_setcancelstate(cancel_state, NULL);
     return sum_up(items, count);
 }
 
@@ -287,12 +294,14 @@ static mtc_status begin_many(mtc_cache *cache, mtc_verb verb, mtc_item *items,
                              size_t count, const mtc_call *call)
 {
     mtci_ask first;
-    if (!items && count > 0)
+    if (!cache || (!items && count > 0))
         return MTC_E_INVALID;
+    mtci_cache_enter(cache);
     mtc_status status = mtci_ask_init(&first, cache, call);
-    if (status != MTC_OK || count == 0)
-        return status;
-    return write_many(&first, verb, items, count);
+    if (status == MTC_OK && count > 0)
+        status = write_many(&first, verb, items, count);
+    mtci_cache_leave(cache);
+    return status;
 }
 
 mtc_status mtc_cache_set_many_with(mtc_cache *cache, mtc_item *items,

@@ -48,11 +48,14 @@ static __attribute__((noinline)) bool find_further(mtc_cache *cache,
     return false;
 }
 
-/* Beyond memory: lead or follow the key's flight. */
-static mtc_status ask_below(mtci_ask *ask, mtc_value *value)
+/* Beyond memory: lead or follow the key's flight. Ends the visit, before a
+ * loader that may never return. */
+static mtc_status ask_below(mtci_ask *ask, mtci_pins *pins, mtc_value *value)
 {
     ask->party.can_look = true;
-    if (!mtci_ask_enter(ask))
+    bool is_in = mtci_ask_enter(ask);
+    mtci_cache_part(ask->cache, pins);
+    if (!is_in)
         return mtci_ask_finish(ask, value);
     if (mtci_ask_leads(ask)) {
         mtci_ask_lead(ask);
@@ -82,25 +85,24 @@ get_further(mtc_cache *cache, mtc_slice key, uint64_t hash, mtc_status status,
             mtc_value *value)
 {
     mtci_ask ask;
+    mtci_pins *pins = mtci_self.pins;
     if (find_further(cache, key, hash, &status, value)) {
-        mtci_pins_part(mtci_self.pins);
+        mtci_pins_part(pins);
         return status;
     }
     if (is_nowhere(cache, key, hash)) {
         mtci_count(&cache->counters, MTCI_COUNT_MISSES);
-        mtci_pins_part(mtci_self.pins);
+        mtci_pins_part(pins);
         return MTC_MISS;
     }
-    mtci_cache_enter(cache);
-    mtci_pins_part(mtci_self.pins);
     status = mtci_ask_init(&ask, cache, NULL);
-    if (status == MTC_OK) {
-        ask.key = key;
-        ask.hash = hash;
-        status = ask_below(&ask, value);
+    if (status != MTC_OK) {
+        mtci_pins_part(pins);
+        return status;
     }
-    mtci_cache_leave(cache);
-    return status;
+    ask.key = key;
+    ask.hash = hash;
+    return ask_below(&ask, pins, value);
 }
 
 /* A call with something amiss, or the first one of a thread. */
@@ -108,13 +110,12 @@ static __attribute__((noinline)) mtc_status
 get_unusually(mtc_cache *cache, mtc_slice key, mtc_value *value)
 {
     mtc_call none = MTC_CALL_INIT;
-    mtci_pins_here();
     return mtc_cache_get_with(cache, key, &none, value);
 }
 
 mtc_status mtc_cache_get(mtc_cache *cache, mtc_slice key, mtc_value *value)
 {
-    if (!mtci_visit(cache, key, value))
+    if (!value || !mtci_visit_plain(cache, key))
         return get_unusually(cache, key, value);
     uint64_t hash = mtci_hash(key, cache->seed);
     mtc_status status = find_first(cache, key, hash, value);
@@ -144,51 +145,52 @@ mtc_status mtc_cache_read(mtc_cache *cache, mtc_slice key, void *buffer,
 
 /* -- with options ------------------------------------------------------- */
 
-static mtc_status ask_for(mtci_ask *ask, mtc_slice key, mtc_value *value)
+/* Any call for one key; loader NULL: a plain get. */
+static mtc_status get_or_load(mtc_cache *cache, mtc_slice key,
+                              const mtc_call *call, mtc_loader loader,
+                              void *ctx, mtc_value *value)
 {
-    mtc_cache *cache = ask->cache;
-    mtc_status status = mtci_ask_key(ask, key);
-    if (status != MTC_OK)
-        return status;
-    if (!mtci_chain_find(cache, key, ask->hash, ask->flags, &ask->result))
-        return ask_below(ask, value);
-    mtci_count_request(&cache->counters, ask->result.status,
-                       ask->result.outcome);
-    *value = ask->result.value;
-    return ask->result.status;
+    mtci_ask ask;
+    *value = (mtc_value){0};
+    if (!cache)
+        return MTC_E_INVALID;
+    mtci_pins *pins = mtci_cache_visit(cache);
+    mtc_status status = mtci_ask_init(&ask, cache, call);
+    if (status == MTC_OK)
+        status = mtci_ask_key(&ask, key);
+    if (status == MTC_OK) {
+        ask.loader = loader;
+        ask.ctx = ctx;
+        if (!mtci_chain_find(cache, key, ask.hash, ask.flags, &ask.result))
+            return ask_below(&ask, pins, value);
+        status = ask.result.status;
+        mtci_count_request(&cache->counters, status, ask.result.outcome);
+        *value = ask.result.value;
+    }
+    mtci_cache_part(cache, pins);
+    return status;
 }
 
 mtc_status mtc_cache_get_with(mtc_cache *cache, mtc_slice key,
                               const mtc_call *call, mtc_value *value)
 {
-    mtci_ask ask;
     if (!call)
         return mtc_cache_get(cache, key, value);
     if (!value)
         return MTC_E_INVALID;
-    *value = (mtc_value){0};
-    mtc_status status = mtci_ask_init(&ask, cache, call);
-    if (status != MTC_OK)
-        return status;
-    return ask_for(&ask, key, value);
+    return get_or_load(cache, key, call, NULL, NULL, value);
 }
 
 mtc_status mtc_cache_get_or_load_with(mtc_cache *cache, mtc_slice key,
                                       const mtc_call *call, mtc_loader loader,
                                       void *ctx, mtc_value *value)
 {
-    mtci_ask ask;
     if (!value)
         return MTC_E_INVALID;
     *value = (mtc_value){0};
     if (!loader)
         return MTC_E_INVALID;
-    mtc_status status = mtci_ask_init(&ask, cache, call);
-    if (status != MTC_OK)
-        return status;
-    ask.loader = loader;
-    ask.ctx = ctx;
-    return ask_for(&ask, key, value);
+    return get_or_load(cache, key, call, loader, ctx, value);
 }
 
 static __attribute__((noinline)) mtc_status
@@ -197,7 +199,6 @@ load_below(mtc_cache *cache, mtc_slice key, const mtc_strategy *strategy,
 {
     mtc_call call = MTC_CALL_INIT;
     call.strategy = strategy;
-    mtci_pins_here();
     return mtc_cache_get_or_load_with(cache, key, &call, loader, ctx, value);
 }
 
@@ -205,7 +206,8 @@ mtc_status mtc_cache_get_or_load(mtc_cache *cache, mtc_slice key,
                                  const mtc_strategy *strategy,
                                  mtc_loader loader, void *ctx, mtc_value *value)
 {
-    if (!loader || !mtci_is_plain(strategy) || !mtci_visit(cache, key, value))
+    if (!value || !loader || !mtci_is_plain(strategy) ||
+        !mtci_visit_plain(cache, key))
         return load_below(cache, key, strategy, loader, ctx, value);
     uint64_t hash = mtci_hash(key, cache->seed);
     mtc_status status = find_first(cache, key, hash, value);

@@ -184,11 +184,16 @@ static mtc_status write_now_locked(mtc_cache *cache, const now *what,
 
 /* Whether every tier answers at once: then nothing of a write is left when
  * the slot is, and it needs neither operations nor a mark. */
+static bool is_at_once(const mtc_cache *cache)
+{
+    return cache->front_count == cache->lane_count;
+}
+
 static bool write_now(mtc_cache *cache, const now *what, mtc_slice value,
                       mtc_status *status)
 {
-    if (cache->front_count < cache->lane_count ||
-        value.size > cache->value_size_max || (!value.data && value.size > 0))
+    if (!is_at_once(cache) || value.size > cache->value_size_max ||
+        (!value.data && value.size > 0))
         return false;
     expect_write(cache, what);
     mtc_value borrowed = mtc_value_borrow(value);
@@ -207,7 +212,7 @@ static bool write_now(mtc_cache *cache, const now *what, mtc_slice value,
 static bool set_now(mtc_cache *cache, mtc_slice key, mtc_slice value,
                     const mtc_strategy *strategy, mtc_status *status)
 {
-    if (cache->evicted || cache->weigh)
+    if (!is_at_once(cache) || cache->evicted || cache->weigh)
         return false;
     now what = {.verb = MTC_VERB_STORE,
                 .key = key,
@@ -232,37 +237,36 @@ static mtc_status write_and_wait(mtci_ask *ask, mtc_verb verb, mtc_slice value)
     return status;
 }
 
-/* One key. A write that is done at once is a visit; one that may wait, or
- * whose thread cannot be registered, enters the cache. */
+/* What a set weighs; the user's weigher is asked without a visit. */
+static uint32_t weigh(mtc_cache *cache, mtci_pins **pins, mtc_slice key,
+                      mtc_slice value)
+{
+    if (cache->weigh)
+        mtci_cache_stay(cache, pins);
+    return mtci_cache_weigh(cache, key, value);
+}
+
+/* One key. */
 static mtc_status write_one(mtc_cache *cache, mtc_slice key, mtc_verb verb,
                             mtc_slice value, const mtc_call *call)
 {
     mtci_ask ask;
     if (!cache)
         return MTC_E_INVALID;
-    mtci_pins *pins = mtci_pins_here();
-    if (pins)
-        mtci_pins_visit(pins, cache);
-    else
-        mtci_cache_enter(cache);
+    mtci_pins *pins = mtci_cache_visit(cache);
     mtc_status status = mtci_ask_init(&ask, cache, call);
     if (status == MTC_OK)
         status = mtci_ask_key(&ask, key);
     if (status == MTC_OK && verb == MTC_VERB_STORE)
-        ask.weight = mtci_cache_weigh(cache, key, value);
+        ask.weight = weigh(cache, &pins, key, value);
     now what = {verb, ask.weight, ask.key, ask.hash, ask.ttl_ms};
     bool is_done = status != MTC_OK || write_now(cache, &what, value, &status);
-    bool is_entered = !pins || !is_done || cache->evicted;
-    if (pins && is_entered)
-        mtci_cache_enter(cache);
-    if (pins)
-        mtci_pins_part(pins);
+    if (!is_done || cache->evicted)
+        mtci_cache_stay(cache, &pins);
     if (!is_done)
         status = write_and_wait(&ask, verb, value);
-    if (is_entered) {
-        mtci_cache_report(cache);
-        mtci_cache_leave(cache);
-    }
+    mtci_cache_report(cache);
+    mtci_cache_part(cache, pins);
     return status;
 }
 
@@ -276,7 +280,7 @@ mtc_status mtc_cache_set(mtc_cache *cache, mtc_slice key, mtc_slice value,
                          const mtc_strategy *strategy)
 {
     mtc_status status;
-    if (mtci_is_plain(strategy) && mtci_visit(cache, key, cache)) {
+    if (mtci_is_plain(strategy) && mtci_visit_plain(cache, key)) {
         bool is_done = set_now(cache, key, value, strategy, &status);
         mtci_pins_part(mtci_self.pins);
         if (is_done)
