@@ -25,7 +25,7 @@ static mtct_stop in_tier;
 static bool is_trap; /* whoever comes into the tier stops there */
 static _Atomic uint64_t closes, closed_too_soon;
 
-/* -- a tier that answers at once, and has every key -------------------------- */
+/* -- a tier that answers at once, and has every key ------------------------ */
 
 static void stay_inside(void)
 {
@@ -100,7 +100,7 @@ static void open_slow(void)
     inside = cache;
 }
 
-/* -- calls ------------------------------------------------------------------ */
+/* -- calls ----------------------------------------------------------------- */
 
 static mtc_status load_nothing(mtc_load *load, void *ctx)
 {
@@ -176,7 +176,7 @@ static mtc_status stats(void)
     return mtc_cache_stats(inside, &stats);
 }
 
-/* -- closing under them ------------------------------------------------------ */
+/* -- closing under them ---------------------------------------------------- */
 
 typedef struct visitor {
     mtc_status (*call)(void);

@@ -244,15 +244,6 @@ void mtci_heap_give(mtci_heap *heap, uint32_t ref)
     pthread_mutex_unlock(&class->mutex);
 }
 
-size_t mtci_heap_object_size(const mtci_heap *heap, uint32_t ref)
-{
-    unsigned i = class_at(heap, ref);
-    if (i == MTCI_CLASS_RUN)
-        return (size_t)heap->arena.pages[page_of(heap, ref)].length
-               << MTCI_PAGE_SHIFT;
-    return heap->classes[i].size;
-}
-
 void *mtci_heap_room_new(mtci_heap *heap, size_t size)
 {
     size_t count = (size + MTCI_PAGE_BYTES - 1) >> MTCI_PAGE_SHIFT;

@@ -6,7 +6,7 @@
  * bits: base + (ref << shift). Contents are never moved. Tables and the like
  * get rooms, whole pages that start zeroed.
  *
- * Each class has a mutex, and inside it the arena's is taken. Shards keep
+ * Each class has a mutex, and inside it the arena's is taken. Threads keep
  * free objects of their own (limbo.h), so that most stores take no lock of the
  * heap.
  *
@@ -89,9 +89,6 @@ unsigned mtci_heap_take_many(mtci_heap *heap, unsigned class, uint32_t *refs,
 
 /* Gives an object back. */
 void mtci_heap_give(mtci_heap *heap, uint32_t ref);
-
-/* What an object occupies. */
-size_t mtci_heap_object_size(const mtci_heap *heap, uint32_t ref);
 
 /* Zeroed pages; NULL: no room. */
 void *mtci_heap_room_new(mtci_heap *heap, size_t size);

@@ -22,7 +22,6 @@ typedef struct mtci_memory {
     mtci_policy_shared *shared;
     const mtc_tier_host *host;
     uint64_t fixed_bytes;        /* of the budget, beside the heap */
-    uint64_t weight_max;         /* of one shard; UINT64_MAX: no limit */
     _Atomic bool is_full;        /* had to make room since it was resized */
     _Atomic uint64_t evict_next; /* counts the choices of a shard */
 } mtci_memory;
@@ -33,6 +32,17 @@ static inline mtci_shard *mtci_memory_shard(const mtci_memory *memory,
     /* In two steps: with one shard the shift would be 64. */
     return &memory->shards[hash >> memory->shard_shift >> 1];
 }
+
+/* As find, expect and submit of the contract; read completes the request. */
+mtc_status mtci_memory_find(mtc_tier *tier, mtc_slice key, uint64_t hash,
+                            int64_t now_ms, mtc_value *out);
+void mtci_memory_expect(mtc_tier *tier, mtc_verb verb, const uint64_t *hashes,
+                        size_t count);
+void mtci_memory_read(mtci_memory *memory, mtc_request *request);
+
+/* As find, for a policy that is told of every hit. */
+mtc_status mtci_memory_find_exact(mtc_tier *tier, mtc_slice key, uint64_t hash,
+                                  int64_t now_ms, mtc_value *out);
 
 /* Stores an entry. MTC_OK; MTC_PARTIAL: no room, and the key is gone. */
 mtc_status mtci_memory_store(mtci_memory *memory, const mtc_request *request);

@@ -172,7 +172,7 @@ static void counted_free(mtc_value *value)
     mtci_entry *entry = value->owner;
     if (atomic_fetch_sub_explicit(&entry->holds, 1, memory_order_acq_rel) > 1)
         return;
-    mtci_heap_give(pool->heap, mtci_pool_ref(pool, entry));
+    mtci_heap_give(pool->heap, mtci_heap_ref(pool->heap, entry));
     pool_leave(pool);
 }
 

@@ -6,7 +6,7 @@
  * entry). An entry that leaves the tier is retired: it goes back to the heap
  * once no pin names it, or with the last value that counts it.
  *
- * Lists of retired entries belong to a shard and its mutex (limbo.h);
+ * Lists of retired entries belong to a limbo and its mutex (limbo.h);
  * everything else is for any thread.
  */
 #ifndef MTCI_TIER_MEMORY_POOL_H
@@ -54,13 +54,6 @@ void mtci_pool_close(mtci_pool *pool, const mtci_retired *left);
 static inline mtci_entry *mtci_pool_entry(const mtci_pool *pool, uint32_t ref)
 {
     return mtci_heap_at(pool->heap, ref);
-}
-
-static inline uint32_t mtci_pool_ref(const mtci_pool *pool,
-                                     const mtci_entry *entry)
-{
-    size_t at = (size_t)((const unsigned char *)entry - pool->heap->arena.base);
-    return (uint32_t)(at >> pool->heap->arena.shift);
 }
 
 /* Notes every pin there is. Passes the heavy fence: what nobody could find
