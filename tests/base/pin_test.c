@@ -15,6 +15,10 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/membarrier.h>
 
 #include "base/pin.h"
 
@@ -129,6 +133,19 @@ static void a_pin_is_seen_or_the_object_is_found_gone(void **state)
     assert_int_equal(both_overlooked, 0);
 }
 
+/* Plain stores need a kernel that has membarrier, and no tsan. */
+static void stores_are_plain_where_the_kernel_fences(void **state)
+{
+    (void)state;
+    bool has_fence =
+        syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0,
+                0) == 0;
+#ifdef __SANITIZE_THREAD__
+    has_fence = false;
+#endif
+    assert_int_equal(mtci_pins_here()->is_plain, has_fence);
+}
+
 /* -- slots -------------------------------------------------------------- */
 
 static void a_thread_has_so_many_pins_and_no_more(void **state)
@@ -231,6 +248,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pin_is_seen_or_the_object_is_found_gone),
+        cmocka_unit_test(stores_are_plain_where_the_kernel_fences),
         cmocka_unit_test(a_thread_has_so_many_pins_and_no_more),
         cmocka_unit_test(a_record_is_used_again_by_a_later_thread),
         cmocka_unit_test(who_waits_for_a_pin_is_called_when_it_is_given_back),
