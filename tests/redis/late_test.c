@@ -130,7 +130,9 @@ static void a_late_reply_never_goes_to_another_caller(void **state)
                   (unsigned long long)test_proxy_delayed(proxy));
     assert_int_equal(wrong, 0);
     assert_int_equal(failed, 0);
+    assert_int_equal(found + left, get_count() / THREADS * THREADS);
     assert_true(found > 0 && left > 0);
+    assert_true(test_proxy_delayed(proxy) > 0);
     mtci_client_free(client);
     test_proxy_stop(proxy);
     test_server_stop(&server);
