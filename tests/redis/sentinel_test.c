@@ -32,9 +32,9 @@ static mtci_redis_client *open_client(const sentinel_rig *rig, int first,
 {
     const int ports[] = {first < 0 ? 1 : rig->sentinels[first].port,
                          second < 0 ? 2 : rig->sentinels[second].port, 0};
-    mtci_redis_client *client =
-        redis_rig_sentinel_client(ports, &the_sentinels);
-    assert_non_null(client);
+    mtci_redis_settings settings = redis_rig_sentinels(ports, &the_sentinels);
+    mtci_redis_client *client = NULL;
+    assert_int_equal(mtci_client_new(&settings, &client), MTC_OK);
     return client;
 }
 
@@ -116,11 +116,8 @@ static void a_sentinel_with_a_password_is_logged_in_to(void **state)
     assert_null(strstr(text, "S3CR3T"));
     mtci_client_free(client);
     const int ports[] = {rig.sentinels[0].port, 0};
-    client = redis_rig_sentinel_client(ports, &the_sentinels);
-    mtci_client_free(client);
+    mtci_redis_settings settings = redis_rig_sentinels(ports, &the_sentinels);
     snprintf(the_sentinels.password, sizeof the_sentinels.password, "S3CR3T");
-    mtci_redis_settings settings = redis_rig_settings(0);
-    settings.sentinels = &the_sentinels;
     assert_int_equal(mtci_client_new(&settings, &client), MTC_OK);
     assert_string_equal(ask(client, "SET secret v"), "+OK");
     mtci_client_free(client);
