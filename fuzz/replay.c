@@ -24,7 +24,7 @@ static int replay_file(const char *folder, const char *name)
     size_t size = fread(bytes, 1, FILE_SIZE_MAX, file);
     fclose(file);
     /* In a block of its own size, so that reading past it is seen. */
-    uint8_t *exact = malloc(size + 1);
+    uint8_t *exact = malloc(size > 0 ? size : 1);
     for (size_t i = 0; exact && i < size; i++)
         exact[i] = bytes[i];
     free(bytes);

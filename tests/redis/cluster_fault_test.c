@@ -36,6 +36,7 @@ typedef struct rig {
 static rig the_rig;
 /* For the scripts; set before the first command. */
 static _Atomic int the_ports[NODES_MAX];
+static _Atomic int the_moves;
 
 static int port_of(int node)
 {
@@ -60,13 +61,15 @@ static bool tell_map(fake_server *server, int node)
 static void begin(fake_script first, fake_script second)
 {
     the_rig = (rig){.cluster = NULL};
+    the_moves = 0;
     the_rig.nodes[0] = fake_server_start(first, NULL);
     assert_non_null(the_rig.nodes[0]);
     the_ports[0] = fake_server_port(the_rig.nodes[0]);
-    if (second)
+    if (second) {
         the_rig.nodes[1] = fake_server_start(second, NULL);
-    if (second)
+        assert_non_null(the_rig.nodes[1]);
         the_ports[1] = fake_server_port(the_rig.nodes[1]);
+    }
     mtci_redis_settings settings = redis_rig_settings(1);
     mtci_address seed = {"127.0.0.1", port_of(0)};
     assert_int_equal(mtci_cluster_new(&settings, &seed, 1, &the_rig.cluster),
@@ -153,8 +156,8 @@ static void always_moved(fake_server *server, void *ctx)
     if (other == 1 && !tell_map(server, 0))
         return;
     while (fake_expect(server, "SET foo 1") &&
-           say(server, "-MOVED " SLOT " 127.0.0.1:%d\r\n", port_of(other))) {
-    }
+           say(server, "-MOVED " SLOT " 127.0.0.1:%d\r\n", port_of(other)))
+        the_moves++;
 }
 
 static void a_loop_of_moved_ends(void **state)
@@ -166,6 +169,7 @@ static void a_loop_of_moved_ends(void **state)
     assert_non_null(strstr(text, "from node to node too often"));
     assert_non_null(strstr(text, "127.0.0.1:"));
     end();
+    assert_int_equal(the_moves, 1 + 5); /* followed five times */
 }
 
 static void move_to_nowhere(fake_server *server, void *ctx)

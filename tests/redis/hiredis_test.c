@@ -18,11 +18,12 @@
 #include <stdlib.h>
 
 #include "base/buffer.h"
-#include "base/hash.h"
+#include "support/tier_call.h"
 
 #define STREAMS   40000
 #define BYTES_MAX 4096u
 #define BULK_MAX  ((size_t)1 << 20)
+#define COUNT_MAX (1 << 21) /* of an array; ours refuses a half of it */
 
 /* -- random streams ------------------------------------------------------- */
 
@@ -199,10 +200,23 @@ static void take_theirs(redisReader *reader, ended *ended)
     ended->is_refused = outcome != REDIS_OK;
 }
 
+static void *(*make_array)(const redisReadTask *task, int count);
+
+/* Theirs would set aside whatever a length says, and look through all of it in
+ * the end: gigabytes for one mutated digit. */
+static void *make_small_array(const redisReadTask *task, int count)
+{
+    return count <= COUNT_MAX ? make_array(task, count) : NULL;
+}
+
 static void read_theirs(const mtci_buffer *bytes, uint64_t random, ended *ended)
 {
     redisReader *reader = redisReaderCreate();
     assert_non_null(reader);
+    redisReplyObjectFunctions functions = *reader->fn;
+    make_array = functions.createArray;
+    functions.createArray = make_small_array;
+    reader->fn = &functions;
     for (size_t at = 0; at < bytes->size && !ended->is_refused;) {
         size_t piece = 1 + pick(&random, 64);
         if (piece > bytes->size - at)
@@ -261,7 +275,7 @@ static void compare(uint64_t seed, size_t counts[2])
 static void what_both_readers_accept_is_equal(void **state)
 {
     (void)state;
-    uint64_t seed = mtci_seed() | 1;
+    uint64_t seed = mtct_seed("hiredis");
     size_t counts[2] = {0, 0};
     for (size_t i = 0; i < STREAMS; i++)
         compare((seed + i * 2654435761u) | 1, counts);

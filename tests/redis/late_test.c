@@ -104,8 +104,8 @@ static void a_late_reply_never_goes_to_another_caller(void **state)
     uint64_t seed = mtct_seed("late");
     uint64_t found = 0, left = 0, wrong = 0, failed = 0;
     assert_true(test_server_start(&server, TEST_REDIS, NULL));
-    test_proxy *proxy =
-        test_proxy_start(server.port, (test_proxy_delays){seed, 20, DELAY_MS});
+    const test_proxy_delays delays = {seed, 20, DELAY_MS};
+    test_proxy *proxy = test_proxy_start(server.port, &delays);
     assert_non_null(proxy);
     mtci_redis_client *client = redis_rig_client(test_proxy_port(proxy));
     fill(client);
@@ -130,7 +130,9 @@ static void a_late_reply_never_goes_to_another_caller(void **state)
                   (unsigned long long)test_proxy_delayed(proxy));
     assert_int_equal(wrong, 0);
     assert_int_equal(failed, 0);
+    assert_int_equal(found + left, get_count() / THREADS * THREADS);
     assert_true(found > 0 && left > 0);
+    assert_true(test_proxy_delayed(proxy) > 0);
     mtci_client_free(client);
     test_proxy_stop(proxy);
     test_server_stop(&server);

@@ -16,6 +16,7 @@
 #include <stdio.h>
 
 #include "redis/call.h"
+#include "redis/master.h"
 #include "support/fake_server.h"
 #include "support/redis_rig.h"
 
@@ -51,15 +52,19 @@ static const char *address_of(int port, char text[TEXT_SIZE])
 typedef struct told {
     const char *found;
     const char *others; /* NULL: none */
+    sem_t *asked;       /* posted when somebody comes; NULL: not */
 } told;
 
 static void tell(fake_server *server, void *ctx)
 {
     const told *told = ctx;
     const char *others = told->others ? told->others : "*0\r\n";
-    while (fake_greet(server))
+    while (fake_greet(server)) {
+        if (told->asked)
+            sem_post(told->asked);
         while (answer(server, told->found, others)) {
         }
+    }
 }
 
 static void be_silent(fake_server *server, void *ctx)
@@ -101,17 +106,37 @@ static int closed_port(void)
 }
 
 typedef struct asker {
+    mtci_redis_settings settings;
     mtci_sentinel_settings sentinels;
     mtci_redis_client *client;
+    int64_t ahead_ms; /* of boot time */
 } asker;
+
+static int64_t asker_ms(void *ctx)
+{
+    const asker *asker = ctx;
+    return mtci_boot_ms() + asker->ahead_ms;
+}
+
+/* Settings that may be changed before open. */
+static void prepare(asker *asker, int first, int second)
+{
+    const int ports[] = {first, second, 0};
+    asker->settings = redis_rig_sentinels(ports, &asker->sentinels);
+    asker->settings.protocol = 2; /* as the scripts greet */
+    asker->settings.clock = (mtci_clock){asker_ms, asker, false};
+    asker->ahead_ms = 0;
+}
+
+static void open(asker *asker)
+{
+    assert_int_equal(mtci_client_new(&asker->settings, &asker->client), MTC_OK);
+}
 
 static void begin(asker *asker, int first, int second)
 {
-    const int ports[] = {first, second, 0};
-    asker->client = redis_rig_sentinel_client(ports, &asker->sentinels);
-    assert_non_null(asker->client);
-    /* The scripts greet in RESP2. */
-    mtci_client_settings(asker->client)->protocol = 2;
+    prepare(asker, first, second);
+    open(asker);
 }
 
 static mtc_status ask(asker *asker, char text[TEXT_SIZE])
@@ -121,7 +146,7 @@ static mtc_status ask(asker *asker, char text[TEXT_SIZE])
     mtc_status status =
         mtci_redis_call(asker->client,
                         redis_rig_command(MTCI_REPLY_STATUS, "PING"),
-                        mtci_boot_ms() + ASK_MS, failure, &reply);
+                        asker_ms(asker) + ASK_MS, failure, &reply);
     mtci_reply_fini(&reply);
     snprintf(text, TEXT_SIZE, "%s", failure);
     return status;
@@ -142,7 +167,7 @@ static void a_sentinel_tells_where_the_master_is(void **state)
     (void)state;
     char address[TEXT_SIZE];
     fake_server *master = start(pong, NULL);
-    told told = {address_of(fake_server_port(master), address), NULL};
+    told told = {.found = address_of(fake_server_port(master), address)};
     fake_server *sentinel = start(tell, &told);
     asker asker;
     begin(&asker, fake_server_port(sentinel), 0);
@@ -177,9 +202,9 @@ static void a_wrong_answer_is_passed_over(void **state)
     };
     char address[TEXT_SIZE];
     fake_server *master = start(pong, NULL);
-    told right = {address_of(fake_server_port(master), address), NULL};
+    told right = {.found = address_of(fake_server_port(master), address)};
     for (size_t i = 0; i < sizeof WRONG / sizeof *WRONG; i++) {
-        told wrong = {WRONG[i], NULL};
+        told wrong = {.found = WRONG[i]};
         fake_server *first = start(tell, &wrong);
         fake_server *second = start(tell, &right);
         asker asker;
@@ -197,7 +222,7 @@ static void one_that_is_away_or_silent_is_passed_over(void **state)
     (void)state;
     char address[TEXT_SIZE];
     fake_server *master = start(pong, NULL);
-    told right = {address_of(fake_server_port(master), address), NULL};
+    told right = {.found = address_of(fake_server_port(master), address)};
     fake_server *sentinel = start(tell, &right);
     fake_server *silent = start(be_silent, NULL);
     asker asker;
@@ -223,45 +248,96 @@ static void expect_nobody_knows(int first, int second, const char *why)
     mtci_client_free(asker.client);
 }
 
-static void when_nobody_knows_the_error_says_so_in_time(void **state)
+static void when_nobody_knows_the_error_says_so(void **state)
 {
     (void)state;
-    told unknown = {"*-1\r\n", NULL};
+    told unknown = {.found = "*-1\r\n"};
     fake_server *sentinel = start(tell, &unknown);
     fake_server *silent = start(be_silent, NULL);
-    int64_t began_ms = mtci_boot_ms();
     expect_nobody_knows(fake_server_port(sentinel), 0, "do not know");
     expect_nobody_knows(closed_port(), 0, "cannot connect");
     expect_nobody_knows(fake_server_port(silent), 0, "no sentinel");
     expect_nobody_knows(fake_server_port(silent), fake_server_port(sentinel),
                         "do not know");
-    assert_true(mtci_boot_ms() - began_ms < ASK_MS);
     stop(silent);
     stop(sentinel);
 }
 
-/* Tells of another sentinel and goes away for good. */
+typedef struct outcome {
+    bool is_done;
+    mtc_status status;
+    char failure[TEXT_SIZE];
+} outcome;
+
+static void note(mtci_redis_command *command)
+{
+    outcome *outcome = command->ctx;
+    outcome->is_done = true;
+    outcome->status = command->status;
+    snprintf(outcome->failure, sizeof outcome->failure, "%s", command->failure);
+    mtci_command_free(command);
+}
+
+static int64_t stepped_ms(void *ctx)
+{
+    return *(const int64_t *)ctx;
+}
+
+static void a_search_ends_when_its_time_is_over(void **state)
+{
+    (void)state;
+    int64_t now_ms = 1000;
+    outcome outcome = {.is_done = false};
+    mtci_command_queue commands = {0};
+    fake_server *silent = start(be_silent, NULL);
+    asker asker;
+    prepare(&asker, fake_server_port(silent), 0);
+    asker.settings.clock = (mtci_clock){stepped_ms, &now_ms, false};
+    open(&asker);
+    mtci_redis_command *command = redis_rig_command(MTCI_REPLY_STATUS, "PING");
+    command->ctx = &outcome;
+    command->done = note;
+    command->deadline_ms = now_ms + ASK_MS;
+    mtci_queue_push(&commands, command);
+    mtci_client_submit(asker.client, &commands);
+    mtci_client_drive(asker.client, NULL, 0);
+    now_ms += asker.settings.connect_ms - 1;
+    mtci_client_drive(asker.client, NULL, 0);
+    assert_false(outcome.is_done);
+    now_ms++;
+    mtci_client_drive(asker.client, NULL, 0);
+    assert_true(outcome.is_done);
+    assert_int_equal(outcome.status, MTC_E_UNAVAILABLE);
+    assert_non_null(strstr(outcome.failure, "no sentinel tells"));
+    mtci_client_free(asker.client);
+    stop(silent);
+}
+
+/* Tells of another sentinel, and goes away for good when that is asked. */
 static void tell_once(fake_server *server, void *ctx)
 {
     const told *told = ctx;
     if (fake_greet(server))
         answer(server, told->found, told->others);
-    fake_delay(50); /* what it said is to be read first */
+    sem_wait(told->asked);
 }
 
 static void a_sentinel_that_was_named_is_asked_as_well(void **state)
 {
     (void)state;
     char address[TEXT_SIZE], others[TEXT_SIZE], number[16];
+    sem_t asked;
+    assert_int_equal(sem_init(&asked, 0, 0), 0);
     fake_server *master = start(pong, NULL);
-    told right = {address_of(fake_server_port(master), address), NULL};
+    told right = {.found = address_of(fake_server_port(master), address),
+                  .asked = &asked};
     fake_server *named = start(tell, &right);
     int size = snprintf(number, sizeof number, "%d", fake_server_port(named));
     snprintf(others, sizeof others,
              "*3\r\n+junk\r\n*1\r\n$2\r\nip\r\n*6\r\n$4\r\nname\r\n$1\r\nx\r\n"
              "$2\r\nip\r\n$9\r\n127.0.0.1\r\n$4\r\nport\r\n$%d\r\n%s\r\n",
              size, number);
-    told only = {"*-1\r\n", others};
+    told only = {"*-1\r\n", others, &asked};
     fake_server *given = start(tell_once, &only);
     asker asker;
     begin(&asker, fake_server_port(given), 0);
@@ -274,12 +350,14 @@ static void a_sentinel_that_was_named_is_asked_as_well(void **state)
     stop(given);
     stop(named);
     stop(master);
+    sem_destroy(&asked);
 }
 
 /* A sentinel that names itself. */
 typedef struct narcissus {
     char found[TEXT_SIZE], others[TEXT_SIZE];
     _Atomic int accepted;
+    sem_t has_told;
 } narcissus;
 
 static void name_itself(fake_server *server, void *ctx)
@@ -287,44 +365,53 @@ static void name_itself(fake_server *server, void *ctx)
     narcissus *narcissus = ctx;
     while (fake_greet(server)) {
         atomic_fetch_add(&narcissus->accepted, 1);
-        while (answer(server, narcissus->found, narcissus->others)) {
-        }
+        while (answer(server, narcissus->found, narcissus->others))
+            sem_post(&narcissus->has_told);
     }
+}
+
+static fake_server *start_narcissus(narcissus *narcissus, int master)
+{
+    char number[16];
+    assert_int_equal(sem_init(&narcissus->has_told, 0, 0), 0);
+    fake_server *sentinel = start(name_itself, narcissus);
+    address_of(master, narcissus->found);
+    int size =
+        snprintf(number, sizeof number, "%d", fake_server_port(sentinel));
+    snprintf(narcissus->others, sizeof narcissus->others,
+             "*1\r\n*4\r\n$2\r\nip\r\n$9\r\n127.0.0.1\r\n"
+             "$4\r\nport\r\n$%d\r\n%s\r\n",
+             size, number);
+    return sentinel;
 }
 
 static void one_sentinel_under_two_names_is_one(void **state)
 {
     (void)state;
     narcissus narcissus = {.accepted = 0};
-    char number[16];
     fake_server *master = start(pong, NULL);
-    fake_server *sentinel = fake_server_start(name_itself, &narcissus);
-    assert_non_null(sentinel);
-    address_of(fake_server_port(master), narcissus.found);
-    int size =
-        snprintf(number, sizeof number, "%d", fake_server_port(sentinel));
-    snprintf(narcissus.others, sizeof narcissus.others,
-             "*1\r\n*4\r\n$2\r\nip\r\n$9\r\n127.0.0.1\r\n"
-             "$4\r\nport\r\n$%d\r\n%s\r\n",
-             size, number);
+    fake_server *sentinel =
+        start_narcissus(&narcissus, fake_server_port(master));
     asker asker;
-    begin(&asker, fake_server_port(sentinel), 0);
+    prepare(&asker, fake_server_port(sentinel), 0);
     snprintf(asker.sentinels.addresses[0].host, 16, "127.1");
-    mtci_client_free(asker.client);
-    mtci_redis_settings settings = redis_rig_settings(0);
-    settings.sentinels = &asker.sentinels;
-    settings.protocol = 2;
-    assert_int_equal(mtci_client_new(&settings, &asker.client), MTC_OK);
+    open(&asker);
+    expect_pong(&asker);
+    sem_wait(&narcissus.has_told);
     for (int i = 0; i < 5; i++) {
-        expect_pong(&asker);
+        asker.ahead_ms += MTCI_MASTER_LOOK_MS;
         mtci_client_tend(asker.client);
-        fake_delay(30);
+        expect_pong(&asker);
     }
     mtci_client_free(asker.client);
-    fake_delay(50); /* a second one would be accepted now */
+    /* The next to be accepted, unless there was a second one before. */
+    begin(&asker, fake_server_port(sentinel), 0);
+    expect_pong(&asker);
+    mtci_client_free(asker.client);
+    assert_int_equal(narcissus.accepted, 2);
     stop(sentinel);
     stop(master);
-    assert_int_equal(narcissus.accepted, 1);
+    sem_destroy(&narcissus.has_told);
 }
 
 /* -- what a server must be ------------------------------------------------ */
@@ -348,7 +435,7 @@ static void a_server_that_is_no_master_gets_no_command(void **state)
     char address[TEXT_SIZE], text[TEXT_SIZE];
     _Atomic int tries = 0;
     fake_server *replica = start(be_replica, &tries);
-    told told = {address_of(fake_server_port(replica), address), NULL};
+    told told = {.found = address_of(fake_server_port(replica), address)};
     fake_server *sentinel = start(tell, &told);
     asker asker;
     begin(&asker, fake_server_port(sentinel), 0);
@@ -399,8 +486,8 @@ static void pong_once(fake_server *server, void *ctx)
 {
     (void)ctx;
     if (fake_greet(server) && fake_expect(server, "PING") &&
-        fake_send(server, "+PONG\r\n") && fake_take(server, 1))
-        fake_delay(0);
+        fake_send(server, "+PONG\r\n"))
+        fake_silence(server);
 }
 
 /* No CLIENT KILL: the number of the former connection is another server's. */
@@ -433,7 +520,16 @@ static void say(move *move)
 {
     sem_post(&move->herald.go);
     sem_wait(&move->herald.said);
-    fake_delay(2 * 100); /* MTCI_MASTER_LOOK_MS */
+    move->asker.ahead_ms += MTCI_MASTER_LOOK_MS;
+}
+
+static void say_switch(move *move)
+{
+    char text[TEXT_SIZE];
+    snprintf(text, sizeof text, "mymaster 127.0.0.1 %d 127.0.0.1 %d",
+             fake_server_port(move->from), fake_server_port(move->to));
+    add_message(&move->herald, "+switch-master", text);
+    say(move);
 }
 
 static void end_move(move *move)
@@ -449,14 +545,10 @@ static void end_move(move *move)
 static void after_a_switch_the_old_master_is_sent_nothing(void **state)
 {
     (void)state;
-    char text[TEXT_SIZE];
     _Atomic int count = 0;
     move move;
     begin_move(&move, pong_once, &count);
-    snprintf(text, sizeof text, "mymaster 127.0.0.1 %d 127.0.0.1 %d",
-             fake_server_port(move.from), fake_server_port(move.to));
-    add_message(&move.herald, "+switch-master", text);
-    say(&move);
+    say_switch(&move);
     expect_pong(&move.asker);
     assert_int_equal(count, 1);
     end_move(&move);
@@ -465,14 +557,10 @@ static void after_a_switch_the_old_master_is_sent_nothing(void **state)
 static void at_rest_a_switch_is_heard_by_tending(void **state)
 {
     (void)state;
-    char text[TEXT_SIZE];
     _Atomic int count = 0;
     move move;
     begin_move(&move, pong, &count);
-    snprintf(text, sizeof text, "mymaster 127.0.0.1 %d 127.0.0.1 %d",
-             fake_server_port(move.from), fake_server_port(move.to));
-    add_message(&move.herald, "+switch-master", text);
-    say(&move);
+    say_switch(&move);
     mtci_client_tend(move.asker.client);
     assert_null(fake_server_stop(move.sentinel));
     move.sentinel = start(be_silent, NULL);
@@ -500,32 +588,40 @@ static void other_messages_move_nothing(void **state)
     end_move(&move);
 }
 
+typedef struct fickle {
+    char before[TEXT_SIZE], after[TEXT_SIZE];
+    sem_t go; /* the search has ended */
+} fickle;
+
 /* Its first connection ends; the next one says something else. */
 static void change_its_mind(fake_server *server, void *ctx)
 {
-    const told *told = ctx;
-    if (!fake_greet(server) || !answer(server, told[0].found, "*0\r\n"))
+    fickle *fickle = ctx;
+    if (!fake_greet(server) || !answer(server, fickle->before, "*0\r\n"))
         return;
-    fake_delay(100); /* the search ends before */
+    sem_wait(&fickle->go);
     fake_finish(server);
     while (fake_greet(server))
-        while (answer(server, told[1].found, "*0\r\n")) {
+        while (answer(server, fickle->after, "*0\r\n")) {
         }
 }
 
 static void a_lost_sentinel_is_asked_and_listened_to_again(void **state)
 {
     (void)state;
-    char before[TEXT_SIZE], after[TEXT_SIZE], text[TEXT_SIZE];
+    char text[TEXT_SIZE];
     _Atomic int count = 0;
+    fickle fickle;
     fake_server *from = start(pong, NULL);
     fake_server *to = start(pong_to_a_stranger, &count);
-    told told[2] = {{address_of(fake_server_port(from), before), NULL},
-                    {address_of(fake_server_port(to), after), NULL}};
-    fake_server *sentinel = start(change_its_mind, told);
+    address_of(fake_server_port(from), fickle.before);
+    address_of(fake_server_port(to), fickle.after);
+    assert_int_equal(sem_init(&fickle.go, 0, 0), 0);
+    fake_server *sentinel = start(change_its_mind, &fickle);
     asker asker;
     begin(&asker, fake_server_port(sentinel), 0);
     expect_pong(&asker);
+    sem_post(&fickle.go);
     int64_t until_ms = mtci_boot_ms() + ASK_MS;
     while (count == 0) {
         assert_true(mtci_boot_ms() < until_ms);
@@ -538,6 +634,7 @@ static void a_lost_sentinel_is_asked_and_listened_to_again(void **state)
     stop(sentinel);
     stop(from);
     stop(to);
+    sem_destroy(&fickle.go);
 }
 
 /* -- a replica without sentinels ------------------------------------------ */
@@ -556,11 +653,6 @@ static void refuse_writes(fake_server *server, void *ctx)
                                  "only replica.\r\n")) {
         }
     }
-}
-
-static int64_t stepped_ms(void *ctx)
-{
-    return *(const int64_t *)ctx;
 }
 
 static void a_replica_is_left_but_not_in_a_storm(void **state)
@@ -585,7 +677,7 @@ static void a_replica_is_left_but_not_in_a_storm(void **state)
         now_ms += 50;
     }
     /* Three seconds: the first connection, and one more each second. */
-    assert_in_range(replica.greeted, 3, 4);
+    assert_int_equal(replica.greeted, 4);
     mtci_client_free(client);
     stop(server);
 }
@@ -608,14 +700,10 @@ static void a_sentinels_password_is_in_no_text(void **state)
     char text[TEXT_SIZE];
     fake_server *sentinel = start(refuse_login, NULL);
     asker asker;
-    const int ports[] = {fake_server_port(sentinel), 0};
-    mtci_client_free(redis_rig_sentinel_client(ports, &asker.sentinels));
+    prepare(&asker, fake_server_port(sentinel), 0);
     snprintf(asker.sentinels.user, 16, "me");
     snprintf(asker.sentinels.password, 16, "S3CR3T");
-    mtci_redis_settings settings = redis_rig_settings(0);
-    settings.sentinels = &asker.sentinels;
-    settings.protocol = 2;
-    assert_int_equal(mtci_client_new(&settings, &asker.client), MTC_OK);
+    open(&asker);
     assert_int_equal(ask(&asker, text), MTC_E_DENIED);
     assert_string_equal(text, "a sentinel: AUTH was refused: WRONGPASS");
     mtci_client_free(asker.client);
@@ -628,7 +716,8 @@ int main(void)
         cmocka_unit_test(a_sentinel_tells_where_the_master_is),
         cmocka_unit_test(a_wrong_answer_is_passed_over),
         cmocka_unit_test(one_that_is_away_or_silent_is_passed_over),
-        cmocka_unit_test(when_nobody_knows_the_error_says_so_in_time),
+        cmocka_unit_test(when_nobody_knows_the_error_says_so),
+        cmocka_unit_test(a_search_ends_when_its_time_is_over),
         cmocka_unit_test(a_sentinel_that_was_named_is_asked_as_well),
         cmocka_unit_test(one_sentinel_under_two_names_is_one),
         cmocka_unit_test(a_server_that_is_no_master_gets_no_command),

@@ -19,6 +19,7 @@
 
 #include "redis/call.h"
 #include "support/fake_server.h"
+#include "support/proxy.h"
 #include "support/redis_rig.h"
 #include "support/server.h"
 #include "support/tls_rig.h"
@@ -369,62 +370,78 @@ static void long_pipelines_progress_when_both_buffers_are_full(void **state)
 
 /* -- the wire ------------------------------------------------------------- */
 
+typedef struct wire {
+    test_server server;
+    test_proxy *proxy;
+} wire;
+
+/* A server behind a proxy; a client of it. */
+static mtci_redis_client *begin_wire(wire *wire)
+{
+    start(&wire->server, "good", "no");
+    wire->proxy = test_proxy_start(wire->server.port, NULL);
+    assert_non_null(wire->proxy);
+    return open_client(test_proxy_port(wire->proxy));
+}
+
+static void end_wire(wire *wire, mtci_redis_client *client)
+{
+    mtci_client_free(client);
+    test_proxy_stop(wire->proxy);
+    test_server_stop(&wire->server);
+}
+
 static void records_may_come_byte_by_byte(void **state)
 {
     (void)state;
-    test_server server;
-    tls_proxy proxy;
-    start(&server, "good", "no");
-    assert_true(tls_proxy_start(&proxy, server.port));
-    atomic_store(&proxy.step, 1);
-    mtci_redis_client *client = open_client(proxy.port);
+    wire wire;
+    mtci_redis_client *client = begin_wire(&wire);
+    test_proxy_split(wire.proxy, 1);
     both_ways(client, 20000, 1, 1);
-    mtci_client_free(client);
-    tls_proxy_stop(&proxy);
-    test_server_stop(&server);
+    end_wire(&wire, client);
 }
 
 static void an_end_within_a_record_is_a_lost_connection(void **state)
 {
     (void)state;
-    test_server server;
-    tls_proxy proxy;
-    start(&server, "good", "no");
-    assert_true(tls_proxy_start(&proxy, server.port));
-    mtci_redis_client *client = open_client(proxy.port);
-    both_ways(client, 200000, 1, 0);
     static const size_t CUTS[] = {1, 3, 5, 6, 100, 16406, 16408, 70001};
+    wire wire;
+    mtci_redis_client *client = begin_wire(&wire);
+    both_ways(client, 200000, 1, 0);
     for (size_t i = 0; i < sizeof CUTS / sizeof *CUTS; i++) {
         expect_answer(client, "PING", "+PONG");
-        atomic_store(&proxy.cut, CUTS[i]);
+        test_proxy_cut(wire.proxy, CUTS[i]);
         expect_answer(client, "GET key",
                       "E_UNAVAILABLE the server closed the connection");
     }
-    /* And within the handshake. */
-    mtci_client_free(client);
+    end_wire(&wire, client);
+}
+
+static void an_end_within_the_handshake_is_a_lost_connection(void **state)
+{
+    (void)state;
+    wire wire;
+    mtci_redis_client *client = begin_wire(&wire);
     for (size_t cut = 1; cut < 1500; cut += 97) {
-        client = open_client(proxy.port);
-        atomic_store(&proxy.cut, cut);
-        expect_answer(client, "PING", "E_UNAVAILABLE");
-        atomic_store(&proxy.cut, 0);
+        test_proxy_cut(wire.proxy, cut);
+        expect_answer(client, "PING",
+                      "E_UNAVAILABLE the server closed the connection");
         mtci_client_free(client);
+        client = open_client(test_proxy_port(wire.proxy));
     }
-    tls_proxy_stop(&proxy);
-    test_server_stop(&server);
+    expect_answer(client, "PING", "+PONG");
+    end_wire(&wire, client);
 }
 
 static void a_forked_child_that_frees_says_nothing(void **state)
 {
     (void)state;
-    test_server server;
-    tls_proxy proxy;
-    start(&server, "good", "no");
-    assert_true(tls_proxy_start(&proxy, server.port));
-    mtci_redis_client *client = open_client(proxy.port);
+    wire wire;
+    mtci_redis_client *client = begin_wire(&wire);
     expect_answer(client, "PING", "+PONG");
-    size_t before = atomic_load(&proxy.to_server);
+    size_t before = test_proxy_to_server(wire.proxy);
     expect_answer(client, "PING", "+PONG");
-    size_t ping_size = atomic_load(&proxy.to_server) - before;
+    size_t ping_size = test_proxy_to_server(wire.proxy) - before;
     pid_t child = fork();
     if (child == 0) {
         mtci_client_free(client);
@@ -434,10 +451,8 @@ static void a_forked_child_that_frees_says_nothing(void **state)
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     expect_answer(client, "PING", "+PONG");
-    assert_int_equal(atomic_load(&proxy.to_server), before + 2 * ping_size);
-    mtci_client_free(client);
-    tls_proxy_stop(&proxy);
-    test_server_stop(&server);
+    assert_int_equal(test_proxy_to_server(wire.proxy), before + 2 * ping_size);
+    end_wire(&wire, client);
 }
 
 /* -- a server that comes and goes ----------------------------------------- */
@@ -494,22 +509,17 @@ a_server_restarted_with_a_new_certificate_is_used_again(void **state)
 static void a_second_connection_resumes_the_session(void **state)
 {
     (void)state;
-    test_server server;
-    tls_proxy proxy;
-    start(&server, "good", "no");
-    assert_true(tls_proxy_start(&proxy, server.port));
-    mtci_redis_client *client = open_client(proxy.port);
-    expect_answer(client, "PING", "+PONG");
-    size_t first = atomic_load(&proxy.to_client);
+    wire wire;
     char text[TEXT_SIZE];
+    mtci_redis_client *client = begin_wire(&wire);
+    expect_answer(client, "PING", "+PONG");
+    size_t first = test_proxy_to_client(wire.proxy);
     redis_rig_ask(client, MTCI_REPLY_STATUS, "QUIT", text, sizeof text);
     expect_recovery(client);
-    size_t second = atomic_load(&proxy.to_client) - first;
+    size_t second = test_proxy_to_client(wire.proxy) - first;
     if (second + 600 > first)
         fail_msg("%zu bytes after %zu", second, first);
-    mtci_client_free(client);
-    tls_proxy_stop(&proxy);
-    test_server_stop(&server);
+    end_wire(&wire, client);
 }
 
 static int make_certificates(void **state)
@@ -542,6 +552,7 @@ int main(void)
         cmocka_unit_test(long_pipelines_progress_when_both_buffers_are_full),
         cmocka_unit_test(records_may_come_byte_by_byte),
         cmocka_unit_test(an_end_within_a_record_is_a_lost_connection),
+        cmocka_unit_test(an_end_within_the_handshake_is_a_lost_connection),
         cmocka_unit_test(a_forked_child_that_frees_says_nothing),
         cmocka_unit_test(
             a_server_restarted_with_a_new_certificate_is_used_again),

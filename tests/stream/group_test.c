@@ -37,6 +37,11 @@ static void expect_new(mtc_group *group, size_t count, const char *first)
     mtc_stream_batch_free(&batch);
 }
 
+static void start(pthread_t *thread, void *(*run)(void *), void *ctx)
+{
+    assert_int_equal(pthread_create(thread, NULL, run, ctx), 0);
+}
+
 static uint64_t pending_count(mtc_group *group)
 {
     mtc_group_summary summary;
@@ -74,7 +79,8 @@ static void consumers_share_and_acknowledge(void **state)
     assert_int_equal(mtc_group_pending(one, &summary), MTC_OK);
     assert_int_equal(summary.count, 2);
     assert_int_equal(summary.consumer_count, 2);
-    assert_true(summary.last.ms == ids[1].ms);
+    assert_memory_equal(&summary.first, &ids[0], sizeof ids[0]);
+    assert_memory_equal(&summary.last, &ids[1], sizeof ids[1]);
     size_t done;
     assert_int_equal(mtc_group_acknowledge(one, ids, 2, &done), MTC_OK);
     assert_int_equal(done, 2);
@@ -117,8 +123,9 @@ static void what_is_pending_is_listed(void **state)
     assert_int_equal(mtc_group_list_pending(group, &first, 1, &list), MTC_OK);
     assert_int_equal(mtc_pending_list_count(list), 1);
     mtc_pending pending = mtc_pending_list_at(list, 0);
-    assert_true(pending.id.ms == last.ms);
+    assert_memory_equal(&pending.id, &last, sizeof last);
     assert_int_equal(pending.deliveries, 1);
+    assert_int_equal(pending.consumer.size, 2);
     assert_memory_equal(pending.consumer.data, "me", 2);
     assert_int_equal(mtc_pending_list_at(list, 1).deliveries, 0);
     mtc_pending_list_free(&list);
@@ -145,7 +152,7 @@ static void what_a_dead_consumer_left_is_claimed(void **state)
     assert_int_equal(mtc_stream_batch_count(batch), 1);
     assert_true(stream_rig_is_entry(batch, 0, "deleted"));
     mtc_stream_batch_free(&batch);
-    assert_true(cursor.ms == 0);
+    assert_true(cursor.ms == 0 && cursor.sequence == 0);
     size_t dropped;
     assert_int_equal(mtc_group_remove_consumer(heir, &dropped), MTC_OK);
     assert_int_equal(dropped, 1);
@@ -235,7 +242,7 @@ static void survive(stream_rig *rig, const char *command)
     waiting waiting = {.group = open_group(stream, "c", NULL)};
     stream_rig_publish(stream, "old");
     expect_new(waiting.group, 1, "old");
-    pthread_create(&waiting.thread, NULL, read_new, &waiting);
+    start(&waiting.thread, read_new, &waiting);
     stream_rig_await_blocked(rig);
     stream_rig_ask(rig, command, "s");
     stream_rig_ask(rig, "XADD %s 5-0 n anew", "s");
@@ -263,7 +270,7 @@ static void a_consumer_that_waits_survives_the_end_of_its_group(void **state)
     waiting waiting = {.group = open_group(stream, "c", NULL)};
     stream_rig_publish(stream, "old");
     expect_new(waiting.group, 1, "old");
-    pthread_create(&waiting.thread, NULL, read_new, &waiting);
+    start(&waiting.thread, read_new, &waiting);
     stream_rig_await_blocked(*state);
     assert_int_equal(mtc_group_remove(waiting.group), MTC_OK);
     pthread_join(waiting.thread, NULL);
@@ -279,7 +286,7 @@ a_connection_that_is_killed_is_an_error_and_the_next_read_works(void **state)
 {
     mtc_stream *stream = stream_rig_open(*state, "s", NULL);
     waiting waiting = {.group = open_group(stream, "c", NULL)};
-    pthread_create(&waiting.thread, NULL, read_new, &waiting);
+    start(&waiting.thread, read_new, &waiting);
     stream_rig_await_blocked(*state);
     stream_rig_ask(*state, "CLIENT KILL TYPE normal SKIPME yes", "");
     pthread_join(waiting.thread, NULL);
@@ -356,6 +363,7 @@ static void the_loop_claims_what_others_left(void **state)
     worker worker = {.group = open_group(stream, "c", &options),
                      .stop_after = 1};
     run(&worker);
+    assert_int_equal(worker.status, MTC_OK);
     assert_string_equal(worker.seen, "left ");
     assert_int_equal(pending_count(dead), 0);
     mtc_group_close(&dead);
@@ -375,6 +383,7 @@ static void an_entry_that_fails_comes_again(void **state)
                      .stop_after = 3,
                      .refused = "bad"};
     run(&worker);
+    assert_int_equal(worker.status, MTC_OK);
     assert_string_equal(worker.seen, "bad good bad ");
     assert_int_equal(pending_count(worker.group), 0);
     mtc_group_close(&worker.group);
@@ -387,7 +396,7 @@ static void the_loop_survives_kill_9_of_the_server(void **state)
     mtc_stream *stream = stream_rig_open(rig, "s", NULL);
     worker worker = {.group = open_group(stream, "c", NULL), .stop_after = 2};
     stream_rig_publish(stream, "before");
-    pthread_create(&worker.thread, NULL, run, &worker);
+    start(&worker.thread, run, &worker);
     stream_rig_await_blocked(rig);
     stream_rig_kill_and_restart(rig);
     /* By another way than the cache's, which pauses. */
@@ -400,11 +409,11 @@ static void the_loop_survives_kill_9_of_the_server(void **state)
     mtc_stream_close(&stream);
 }
 
-static void stopping_and_closing_end_the_loop(void **state)
+static void stopping_ends_a_loop_that_waits(void **state)
 {
     mtc_stream *stream = stream_rig_open(*state, "s", NULL);
     worker worker = {.group = open_group(stream, "c", NULL)};
-    pthread_create(&worker.thread, NULL, run, &worker);
+    start(&worker.thread, run, &worker);
     stream_rig_await_blocked(*state);
     mtc_group_stop(worker.group);
     pthread_join(worker.thread, NULL);
@@ -440,6 +449,7 @@ static void begin_script(scripted *scripted, fake_script script)
     mtc_cache_options options = MTC_CACHE_OPTIONS_INIT;
     mtc_stream_options stream_options = MTC_STREAM_OPTIONS_INIT;
     scripted->server = fake_server_start(script, NULL);
+    assert_non_null(scripted->server);
     snprintf(tiers, sizeof tiers, "memory redis://127.0.0.1:%d",
              fake_server_port(scripted->server));
     options.tiers = tiers;
@@ -483,7 +493,8 @@ static void the_claim_of_an_older_server_is_understood(void **state)
     assert_int_equal(mtc_group_claim(scripted.group, 5, &cursor, 10, &batch),
                      MTC_OK);
     assert_int_equal(mtc_stream_batch_count(batch), 1);
-    assert_true(mtc_stream_batch_id(batch, 0).ms == 8 && cursor.ms == 9);
+    assert_int_equal(mtc_stream_batch_id(batch, 0).ms, 8);
+    assert_int_equal(cursor.ms, 9);
     mtc_stream_batch_free(&batch);
     end_script(&scripted);
 }
@@ -546,7 +557,7 @@ int main(void)
         STREAM_TEST(the_loop_claims_what_others_left),
         STREAM_TEST(an_entry_that_fails_comes_again),
         STREAM_TEST(the_loop_survives_kill_9_of_the_server),
-        STREAM_TEST(stopping_and_closing_end_the_loop),
+        STREAM_TEST(stopping_ends_a_loop_that_waits),
         STREAM_TEST(the_loop_ends_on_what_waiting_does_not_mend),
         cmocka_unit_test(the_claim_of_an_older_server_is_understood),
         cmocka_unit_test(answers_of_another_shape_are_corrupt),

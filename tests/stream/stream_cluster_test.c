@@ -68,6 +68,17 @@ static mtc_status publish(mtc_stream *stream, unsigned number)
     return mtc_stream_publish(stream, &field, 1, NULL);
 }
 
+/* Whether the one entry has that number. */
+static bool is_number(mtc_stream_batch *batch, unsigned number)
+{
+    char text[16];
+    snprintf(text, sizeof text, "%u", number);
+    mtc_field field = mtc_stream_batch_field(batch, 0, 0);
+    return mtc_stream_batch_count(batch) == 1 &&
+           field.value.size == strlen(text) &&
+           memcmp(field.value.data, text, strlen(text)) == 0;
+}
+
 /* Takes in one entry after the other, waiting, until count have come. */
 typedef struct reader {
     mtc_stream *stream;
@@ -79,34 +90,29 @@ static void *read_all(void *ctx)
 {
     reader *reader = ctx;
     mtc_stream_id cursor = {0, 0};
-    unsigned next = 0;
-    while (next < reader->count) {
+    for (unsigned next = 0; next < reader->count; next++) {
         mtc_stream_batch *batch;
-        char text[16];
         reader->status =
             mtc_stream_read_after(reader->stream, &cursor, 1, WAIT_MS, &batch);
         if (reader->status != MTC_OK)
-            return NULL;
-        mtc_field field = mtc_stream_batch_field(batch, 0, 0);
-        snprintf(text, sizeof text, "%u", next++);
-        reader->wrong += field.value.size != strlen(text) ||
-                         memcmp(field.value.data, text, strlen(text)) != 0;
+            break;
+        reader->wrong += !is_number(batch, next);
         mtc_stream_batch_free(&batch);
     }
     return NULL;
 }
 
-static void a_waiting_reader_follows_its_stream(void **state)
+/* Publishes while the stream moves from master to master; a thread takes all
+ * of it in. */
+static void follow(mtc_stream *stream, const char *key,
+                   void *(*take_in)(void *))
 {
-    (void)state;
-    test_server_require(TEST_REDIS);
-    mtc_stream *stream = open_stream("news");
     reader reader = {.stream = stream, .count = 2 * ROUNDS};
-    unsigned slot = mtci_slot_of_key(mtc_str("news"));
+    unsigned slot = mtci_slot_of_key(mtc_str(key));
     int owner = test_cluster_owner(&the_cluster, slot);
-    pthread_t thread;
-    pthread_create(&thread, NULL, read_all, &reader);
     bool is_moved = true;
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, take_in, &reader), 0);
     for (unsigned i = 0; i < ROUNDS; i++) {
         assert_int_equal(publish(stream, 2 * i), MTC_OK);
         int to = (owner + 1) % TEST_CLUSTER_MASTERS;
@@ -118,6 +124,14 @@ static void a_waiting_reader_follows_its_stream(void **state)
     assert_true(is_moved);
     assert_int_equal(reader.status, MTC_OK);
     assert_int_equal(reader.wrong, 0);
+}
+
+static void a_waiting_reader_follows_its_stream(void **state)
+{
+    (void)state;
+    test_server_require(TEST_REDIS);
+    mtc_stream *stream = open_stream("news");
+    follow(stream, "news", read_all);
     mtc_stream_close(&stream);
 }
 
@@ -132,7 +146,7 @@ static void a_reader_waits_while_the_slot_is_half_way(void **state)
     assert_true(test_cluster_begin_move(&the_cluster, slot, owner, to));
     reader reader = {.stream = stream, .count = 2};
     pthread_t thread;
-    pthread_create(&thread, NULL, read_all, &reader);
+    assert_int_equal(pthread_create(&thread, NULL, read_all, &reader), 0);
     assert_int_equal(publish(stream, 0), MTC_OK);
     assert_true(test_cluster_move(&the_cluster, slot, owner, to));
     assert_int_equal(publish(stream, 1), MTC_OK);
@@ -152,6 +166,11 @@ static void the_newest_entries_are_read(void **state)
         assert_int_equal(publish(stream, i), MTC_OK);
     assert_int_equal(mtc_stream_read_newest(stream, 2, &batch), MTC_OK);
     assert_int_equal(mtc_stream_batch_count(batch), 2);
+    for (size_t i = 0; i < 2; i++) {
+        mtc_slice value = mtc_stream_batch_field(batch, i, 0).value;
+        assert_int_equal(value.size, 1);
+        assert_memory_equal(value.data, i == 0 ? "2" : "1", 1);
+    }
     mtc_stream_batch_free(&batch);
     mtc_stream_close(&stream);
 }
@@ -163,17 +182,6 @@ static mtc_group *open_group(mtc_stream *stream)
     assert_int_equal(mtc_group_open(stream, &names, NULL, NULL, &group),
                      MTC_OK);
     return group;
-}
-
-/* Whether the one entry has that number. */
-static bool is_number(mtc_stream_batch *batch, unsigned number)
-{
-    char text[16];
-    snprintf(text, sizeof text, "%u", number);
-    mtc_field field = mtc_stream_batch_field(batch, 0, 0);
-    return mtc_stream_batch_count(batch) == 1 &&
-           field.value.size == strlen(text) &&
-           memcmp(field.value.data, text, strlen(text)) == 0;
 }
 
 /* The same as a consumer of a group, who acknowledges each. */
@@ -203,23 +211,7 @@ static void a_consumer_follows_its_stream(void **state)
     mtc_group *group = open_group(stream);
     assert_int_equal(mtc_group_create(group), MTC_OK);
     assert_int_equal(mtc_group_create(group), MTC_EXISTS);
-    reader reader = {.stream = stream, .count = 2 * ROUNDS};
-    unsigned slot = mtci_slot_of_key(mtc_str("work"));
-    int owner = test_cluster_owner(&the_cluster, slot);
-    pthread_t thread;
-    pthread_create(&thread, NULL, consume_all, &reader);
-    bool is_moved = true;
-    for (unsigned i = 0; i < ROUNDS; i++) {
-        assert_int_equal(publish(stream, 2 * i), MTC_OK);
-        int to = (owner + 1) % TEST_CLUSTER_MASTERS;
-        is_moved &= test_cluster_move(&the_cluster, slot, owner, to);
-        owner = to;
-        assert_int_equal(publish(stream, 2 * i + 1), MTC_OK);
-    }
-    pthread_join(thread, NULL);
-    assert_true(is_moved);
-    assert_int_equal(reader.status, MTC_OK);
-    assert_int_equal(reader.wrong, 0);
+    follow(stream, "work", consume_all);
     mtc_group_close(&group);
     mtc_stream_close(&stream);
 }

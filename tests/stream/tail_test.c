@@ -124,11 +124,14 @@ static void a_range_is_read_page_by_page_with_both_ends(void **state)
     mtc_stream_id first = {3, 0};
     const mtc_stream_id last = {7, 0};
     uint64_t wanted = 3;
-    while (mtc_stream_read_range(stream, &first, last, 2, &batch) == MTC_OK) {
+    mtc_status status;
+    while ((status = mtc_stream_read_range(stream, &first, last, 2, &batch)) ==
+           MTC_OK) {
         for (size_t i = 0; i < mtc_stream_batch_count(batch); i++)
             assert_true(is_id(mtc_stream_batch_id(batch, i), wanted++, 0));
         mtc_stream_batch_free(&batch);
     }
+    assert_int_equal(status, MTC_MISS);
     assert_int_equal(wanted, 8);
     first = (mtc_stream_id){0, 0};
     assert_int_equal(mtc_stream_read_range(stream, &first, MTC_STREAM_END, 100,
@@ -159,7 +162,8 @@ static void *read_tail(void *ctx)
 
 static void begin_reading(stream_rig *rig, tailing *tailing)
 {
-    pthread_create(&tailing->thread, NULL, read_tail, tailing);
+    assert_int_equal(pthread_create(&tailing->thread, NULL, read_tail, tailing),
+                     0);
     stream_rig_await_blocked(rig);
 }
 
@@ -196,10 +200,13 @@ static void a_tail_follows_several_streams(void **state)
     stream_rig_publish(streams[0], "a1");
     mtc_stream_id b2 = stream_rig_publish(streams[1], "b2");
     size_t counts[2] = {0, 0};
-    while (mtc_tail_read(tailing.tail, 1, 0, &index, &batch) == MTC_OK) {
+    mtc_status status;
+    while ((status = mtc_tail_read(tailing.tail, 1, 0, &index, &batch)) ==
+           MTC_OK) {
         counts[index] += mtc_stream_batch_count(batch);
         mtc_stream_batch_free(&batch);
     }
+    assert_int_equal(status, MTC_MISS);
     assert_int_equal(counts[0], 1);
     assert_int_equal(counts[1], 2);
     mtc_stream_id cursor = mtc_tail_cursor(tailing.tail, 1);

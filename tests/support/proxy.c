@@ -1,6 +1,6 @@
 /*
- * The delaying proxy. One thread passes bytes on; the test's thread starts and
- * stops it. See proxy.h.
+ * The proxy. One thread passes bytes on; the test's thread starts and stops it,
+ * and says what it does to them. See proxy.h.
  */
 #include "support/proxy.h"
 
@@ -28,6 +28,9 @@ struct test_proxy {
     int port, server_port;
     test_proxy_delays delays;
     _Atomic uint64_t delayed;
+    _Atomic size_t to_server, to_client;
+    _Atomic size_t cut;   /* bytes until the end; 0: no end */
+    _Atomic size_t split; /* of one send to the client, at most */
 };
 
 static struct sockaddr_in loopback(int port)
@@ -40,24 +43,30 @@ static struct sockaddr_in loopback(int port)
     return address;
 }
 
+static void send_at_once(int fd)
+{
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
 static int connect_to(int port)
 {
     struct sockaddr_in address = loopback(port);
-    int on = 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    send_at_once(fd);
     if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
         return fd;
     close(fd);
     return -1;
 }
 
-static bool send_all(int fd, const char *bytes, size_t size)
+static bool send_all(int fd, const char *bytes, size_t size, size_t split)
 {
     while (size > 0) {
-        ssize_t sent = send(fd, bytes, size, MSG_NOSIGNAL);
+        size_t part = size < split ? size : split;
+        ssize_t sent = send(fd, bytes, part, MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent <= 0)
@@ -68,24 +77,47 @@ static bool send_all(int fd, const char *bytes, size_t size)
     return true;
 }
 
-static bool pass_on(int from, int to)
+static bool pass_to_server(test_proxy *proxy, int client, int server)
 {
     char piece[PIECE_SIZE];
-    ssize_t got = recv(from, piece, sizeof piece, 0);
+    ssize_t got = recv(client, piece, sizeof piece, 0);
     if (got < 0 && errno == EINTR)
         return true;
-    return got > 0 && send_all(to, piece, (size_t)got);
+    if (got <= 0)
+        return false;
+    atomic_fetch_add(&proxy->to_server, (size_t)got);
+    return send_all(server, piece, (size_t)got, PIECE_SIZE);
 }
 
 static void hold_back(test_proxy *proxy)
 {
     test_proxy_delays *delays = &proxy->delays;
-    if (mtct_draw(&delays->seed, delays->one_in) != 0)
+    if (delays->one_in == 0 || mtct_draw(&delays->seed, delays->one_in) != 0)
         return;
     uint32_t ms = 1 + mtct_draw(&delays->seed, (uint32_t)delays->ms_max);
     struct timespec pause = {ms / 1000, (long)(ms % 1000) * 1000000};
     nanosleep(&pause, NULL);
     atomic_fetch_add(&proxy->delayed, 1);
+}
+
+static bool pass_to_client(test_proxy *proxy, int client, int server)
+{
+    char piece[PIECE_SIZE];
+    hold_back(proxy);
+    ssize_t got = recv(server, piece, sizeof piece, 0);
+    if (got < 0 && errno == EINTR)
+        return true;
+    if (got <= 0)
+        return false;
+    size_t size = (size_t)got;
+    size_t cut = atomic_load(&proxy->cut);
+    bool is_cut = cut > 0 && size >= cut;
+    if (is_cut)
+        size = cut;
+    if (cut > 0)
+        atomic_store(&proxy->cut, cut - size);
+    atomic_fetch_add(&proxy->to_client, size);
+    return send_all(client, piece, size, atomic_load(&proxy->split)) && !is_cut;
 }
 
 /* Until one side ends, or the proxy is stopped: false. */
@@ -101,12 +133,9 @@ static bool serve(test_proxy *proxy, int client, int server)
             return false;
         if (fds[0].revents)
             return false;
-        if (fds[1].revents && !pass_on(client, server))
+        if (fds[1].revents && !pass_to_server(proxy, client, server))
             return true;
-        if (!fds[2].revents)
-            continue;
-        hold_back(proxy);
-        if (!pass_on(server, client))
+        if (fds[2].revents && !pass_to_client(proxy, client, server))
             return true;
     }
 }
@@ -124,6 +153,8 @@ static void *run(void *ctx)
             return NULL;
         int client = accept4(proxy->listener, NULL, NULL, SOCK_CLOEXEC);
         int server = connect_to(proxy->server_port);
+        if (client >= 0)
+            send_at_once(client);
         if (client >= 0 && server >= 0)
             goes_on = serve(proxy, client, server);
         if (client >= 0)
@@ -157,13 +188,15 @@ static void free_proxy(test_proxy *proxy)
     free(proxy);
 }
 
-test_proxy *test_proxy_start(int server_port, test_proxy_delays delays)
+test_proxy *test_proxy_start(int server_port, const test_proxy_delays *delays)
 {
     test_proxy *proxy = calloc(1, sizeof *proxy);
     if (!proxy)
         return NULL;
     proxy->server_port = server_port;
-    proxy->delays = delays;
+    proxy->split = PIECE_SIZE;
+    if (delays)
+        proxy->delays = *delays;
     proxy->listener = -1;
     proxy->stop_fd = eventfd(0, EFD_CLOEXEC);
     if (proxy->stop_fd < 0 || !listen_on_loopback(proxy) ||
@@ -177,6 +210,26 @@ test_proxy *test_proxy_start(int server_port, test_proxy_delays delays)
 int test_proxy_port(const test_proxy *proxy)
 {
     return proxy->port;
+}
+
+void test_proxy_cut(test_proxy *proxy, size_t size)
+{
+    atomic_store(&proxy->cut, size);
+}
+
+void test_proxy_split(test_proxy *proxy, size_t size)
+{
+    atomic_store(&proxy->split, size);
+}
+
+size_t test_proxy_to_server(const test_proxy *proxy)
+{
+    return atomic_load(&proxy->to_server);
+}
+
+size_t test_proxy_to_client(const test_proxy *proxy)
+{
+    return atomic_load(&proxy->to_client);
 }
 
 uint64_t test_proxy_delayed(const test_proxy *proxy)

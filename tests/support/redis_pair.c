@@ -54,7 +54,7 @@ static void note_failure(mtc_request *request)
              request->failure ? request->failure : "");
 }
 
-static redis_asked make(mtc_slice key)
+redis_asked redis_pair_request(mtc_slice key)
 {
     redis_asked asked = {.request = {.key = key, .done = note_failure}};
     asked.request.sent_ms = mtci_boot_ms();
@@ -63,7 +63,8 @@ static redis_asked make(mtc_slice key)
     return asked;
 }
 
-static mtc_status carry_out(mtc_tier *tier, mtc_verb verb, redis_asked *asked)
+mtc_status redis_pair_carry_out(mtc_tier *tier, mtc_verb verb,
+                                redis_asked *asked)
 {
     mtc_request *request = &asked->request;
     tier->ops->submit(tier, verb, &request, 1);
@@ -74,19 +75,19 @@ static mtc_status carry_out(mtc_tier *tier, mtc_verb verb, redis_asked *asked)
 
 redis_asked redis_pair_ask(mtc_tier *tier, mtc_verb verb, mtc_slice key)
 {
-    redis_asked asked = make(key);
-    carry_out(tier, verb, &asked);
+    redis_asked asked = redis_pair_request(key);
+    redis_pair_carry_out(tier, verb, &asked);
     return asked;
 }
 
 mtc_status redis_pair_store(mtc_tier *tier, mtc_slice key, mtc_slice value,
                             const mtc_facts *facts)
 {
-    redis_asked asked = make(key);
+    redis_asked asked = redis_pair_request(key);
     asked.request.value = mtc_value_borrow(value);
     if (facts)
         asked.request.facts = *facts;
-    return carry_out(tier, MTC_VERB_STORE, &asked);
+    return redis_pair_carry_out(tier, MTC_VERB_STORE, &asked);
 }
 
 mtc_status redis_pair_look(mtc_tier *tier, mtc_slice key)

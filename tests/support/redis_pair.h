@@ -29,7 +29,14 @@ void redis_pair_stop(redis_pair *pair);
 /* Opens a further tier on the server; the caller closes it. */
 mtc_tier *redis_pair_tier(const redis_pair *pair, const char *params);
 
-/* A request with a life of a minute and ten seconds of time. */
+/* A request that leaves now, with a life of a minute and ten seconds of time;
+ * carries one out, and returns its status. */
+redis_asked redis_pair_request(mtc_slice key);
+mtc_status redis_pair_carry_out(mtc_tier *tier, mtc_verb verb,
+                                redis_asked *asked);
+
+/* Both at once. facts: NULL: none but the life. look frees what it found;
+ * expect wants that value. */
 redis_asked redis_pair_ask(mtc_tier *tier, mtc_verb verb, mtc_slice key);
 mtc_status redis_pair_store(mtc_tier *tier, mtc_slice key, mtc_slice value,
                             const mtc_facts *facts);

@@ -61,11 +61,10 @@ mtci_redis_client *redis_rig_client(int port)
     return client;
 }
 
-mtci_redis_client *redis_rig_sentinel_client(const int *ports,
-                                             mtci_sentinel_settings *sentinels)
+mtci_redis_settings redis_rig_sentinels(const int *ports,
+                                        mtci_sentinel_settings *sentinels)
 {
     mtci_redis_settings settings = redis_rig_settings(0);
-    mtci_redis_client *client = NULL;
     *sentinels = (mtci_sentinel_settings){.master = "mymaster"};
     for (; ports[sentinels->count] != 0; sentinels->count++) {
         mtci_redis_address *address = &sentinels->addresses[sentinels->count];
@@ -73,8 +72,7 @@ mtci_redis_client *redis_rig_sentinel_client(const int *ports,
     }
     settings.host[0] = '\0';
     settings.sentinels = sentinels;
-    mtci_client_new(&settings, &client);
-    return client;
+    return settings;
 }
 
 mtci_redis_command *redis_rig_command(uint32_t expects, const char *words)

@@ -20,12 +20,12 @@ mtci_redis_command *redis_rig_command(uint32_t expects, const char *words);
 const char *redis_rig_ask(mtci_redis_client *client, uint32_t expects,
                           const char *words, char *text, size_t size);
 
-/* The same for a client that asks sentinels on loopback ports for the master
- * called "mymaster"; the ports end with 0. Borrows *sentinels. */
-mtci_redis_client *redis_rig_sentinel_client(const int *ports,
-                                             mtci_sentinel_settings *sentinels);
-
 /* Settings for a server on a loopback port, with short deadlines. */
 mtci_redis_settings redis_rig_settings(int port);
+
+/* The same for a client that asks sentinels on loopback ports for the master
+ * called "mymaster"; the ports end with 0. Fills and borrows *sentinels. */
+mtci_redis_settings redis_rig_sentinels(const int *ports,
+                                        mtci_sentinel_settings *sentinels);
 
 #endif

@@ -129,15 +129,13 @@ void sentinel_rig_start(sentinel_rig *rig, const char *password)
                                          NULL};
     memset(rig, 0, sizeof *rig);
     assert_true(test_server_start(&rig->servers[0], TEST_REDIS, master));
-    snprintf(rig->lines[0], sizeof rig->lines[0], "127.0.0.1 %d",
-             rig->servers[0].port);
-    snprintf(rig->lines[4], sizeof rig->lines[4], "%d", rig->servers[0].port);
+    snprintf(rig->lines[0], sizeof rig->lines[0], "%d", rig->servers[0].port);
     const char **args = rig->args[0];
     for (size_t i = 0; i < 4; i++)
         args[i] = master[i];
     args[4] = "--replicaof";
     args[5] = "127.0.0.1";
-    args[6] = rig->lines[4];
+    args[6] = rig->lines[0];
     assert_true(test_server_start(&rig->servers[1], TEST_REDIS, args));
     sentinel_rig_await_sync(rig);
     start_sentinels(rig, password);
@@ -191,4 +189,24 @@ long sentinel_rig_sets(const test_server *server)
 {
     long sets = info(server, "INFO commandstats", "cmdstat_set:calls=");
     return sets < 0 ? 0 : sets;
+}
+
+void sentinel_rig_await_sets(const test_server *server, long count)
+{
+    int64_t until_ms = mtci_boot_ms() + WAIT_MS;
+    while (sentinel_rig_sets(server) < count)
+        pause_a_moment(until_ms);
+}
+
+void sentinel_rig_refuse_sets(const test_server *server)
+{
+    assert_string_equal(sentinel_rig_ask(server, MTCI_REPLY_STATUS,
+                                         "ACL SETUSER default -set"),
+                        "+OK");
+}
+
+long sentinel_rig_refused_sets(const test_server *server)
+{
+    long refused = info(server, "INFO errorstats", "errorstat_NOPERM:count=");
+    return refused < 0 ? 0 : refused;
 }

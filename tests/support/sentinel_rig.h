@@ -15,7 +15,7 @@
 typedef struct sentinel_rig {
     test_server servers[2]; /* the master of the beginning first */
     test_server sentinels[SENTINEL_RIG_COUNT];
-    char lines[8][96]; /* of the sentinels' configuration */
+    char lines[4][96]; /* of what the servers are told */
     const char *args[2][8];
 } sentinel_rig;
 
@@ -35,7 +35,15 @@ void sentinel_rig_await_sync(const sentinel_rig *rig);
 const char *sentinel_rig_ask(const test_server *server, uint32_t expects,
                              const char *words);
 
-/* How many SETs a server has carried out for clients. */
+/* How many SETs a server has carried out, for clients and for its master. */
 long sentinel_rig_sets(const test_server *server);
+
+/* Waits until that many were carried out. */
+void sentinel_rig_await_sets(const test_server *server, long count);
+
+/* From here on a server refuses the SETs of clients, though not what its
+ * master sends; how many it has refused. */
+void sentinel_rig_refuse_sets(const test_server *server);
+long sentinel_rig_refused_sets(const test_server *server);
 
 #endif

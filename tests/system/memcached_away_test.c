@@ -10,22 +10,19 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
-#include "mtc/stats.h"
-#include "support/cache_fixture.h"
-#include "support/server.h"
+#include "support/away_rig.h"
 
 #define CALLS     10000
 #define LINES_MAX 4
 
-static test_server server;
-static mtc_cache *cache;
+static away_rig rig;
 static _Atomic unsigned lines;
 
 static void count_line(void *ctx, mtc_log_level level, const char *part,
@@ -39,48 +36,31 @@ static void count_line(void *ctx, mtc_log_level level, const char *part,
 
 static int setup(void **state)
 {
-    char tiers[160];
-    mtc_error error;
     mtc_cache_options options = MTC_CACHE_OPTIONS_INIT;
     (void)state;
-    test_server_require(TEST_MEMCACHED);
-    assert_true(test_server_start(&server, TEST_MEMCACHED, NULL));
-    snprintf(tiers, sizeof(tiers), "memory %s?deadline=200ms", server.url);
-    options.tiers = tiers;
     options.log = count_line;
     atomic_store(&lines, 0);
-    if (mtc_cache_open(&options, &error, &cache) != MTC_OK)
-        fail_msg("cannot open: %s", error.text);
+    away_rig_start(&rig, TEST_MEMCACHED, NULL);
+    rig.cache = away_rig_open(&rig, "memory ", "deadline=200ms", &options);
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    if (cache)
-        mtc_cache_close(&cache);
-    test_server_stop(&server);
+    away_rig_stop(&rig);
     return 0;
-}
-
-static void nap_ms(int64_t ms)
-{
-    struct timespec nap = {ms / 1000, (long)(ms % 1000) * 1000000};
-    nanosleep(&nap, NULL);
 }
 
 static mtc_status set(const char *key, const char *value)
 {
-    return mtc_cache_set(cache, mtc_str(key), mtc_str(value), &MTC_LONG_TERM);
+    return away_rig_set(rig.cache, key, value);
 }
 
 /* Past memory, unless that has it. */
 static mtc_status get(const char *key)
 {
-    mtc_value value;
-    mtc_status status = mtc_cache_get(cache, mtc_str(key), &value);
-    mtc_value_free(&value);
-    return status;
+    return away_rig_get(rig.cache, key);
 }
 
 /* Past memory in any case. */
@@ -89,32 +69,29 @@ static mtc_status get_below(const char *key)
     mtc_value value;
     mtc_call call = MTC_CALL_INIT;
     call.flags = MTC_CALL_SKIP_MEMORY;
-    mtc_status status = mtc_cache_get_with(cache, mtc_str(key), &call, &value);
+    mtc_status status =
+        mtc_cache_get_with(rig.cache, mtc_str(key), &call, &value);
     mtc_value_free(&value);
     return status;
 }
 
 static mtc_tier_health health(void)
 {
-    mtc_health health = {.struct_size = sizeof(health)};
-    assert_int_equal(mtc_cache_health(cache, &health), MTC_OK);
-    return health.tiers[1];
+    return away_rig_health(&rig);
 }
 
 static mtc_tier_stats stats(void)
 {
     mtc_stats stats = {.struct_size = sizeof(stats)};
-    assert_int_equal(mtc_cache_stats(cache, &stats), MTC_OK);
+    assert_int_equal(mtc_cache_stats(rig.cache, &stats), MTC_OK);
     return stats.tiers[1];
 }
 
 static void expect_back(void)
 {
-    int64_t until_ms = mtci_boot_ms() + 20000;
-    while (health().state == MTC_HEALTH_DOWN || health().debts > 0) {
-        assert_true(mtci_boot_ms() < until_ms);
-        nap_ms(1);
-    }
+    away_rig_await_open(&rig);
+    away_rig_await_paid(&rig);
+    assert_int_not_equal(health().state, MTC_HEALTH_DOWN);
 }
 
 /* The line that it fell comes from the cache's own thread. */
@@ -123,7 +100,7 @@ static void expect_few_lines(void)
     int64_t until_ms = mtci_boot_ms() + 20000;
     while (atomic_load(&lines) == 0) {
         assert_true(mtci_boot_ms() < until_ms);
-        nap_ms(1);
+        away_rig_nap(1);
     }
     assert_true(atomic_load(&lines) <= LINES_MAX);
 }
@@ -151,12 +128,12 @@ static void a_memcached_that_stands_still_costs_one_wait(void **state)
     (void)state;
     assert_int_equal(set("kept", "v"), MTC_OK);
     assert_int_equal(set("k", "old"), MTC_OK);
-    test_server_pause(&server);
+    test_server_pause(&rig.server);
     expect_guarded(MTC_E_TIMEOUT);
-    assert_int_equal(mtc_cache_remove(cache, mtc_str("k")), MTC_PENDING);
+    assert_int_equal(mtc_cache_remove(rig.cache, mtc_str("k")), MTC_PENDING);
     assert_int_equal(set("new", "v"), MTC_PARTIAL);
     assert_int_equal(health().debts, 2);
-    test_server_resume(&server);
+    test_server_resume(&rig.server);
     expect_back();
     assert_int_equal(get("k"), MTC_MISS);
     assert_int_equal(get_below("k"), MTC_MISS);
@@ -171,11 +148,11 @@ static void a_memcached_that_was_killed_is_found_again(void **state)
     (void)state;
     assert_int_equal(set("kept", "v"), MTC_OK);
     assert_int_equal(set("k", "old"), MTC_OK);
-    test_server_kill(&server);
+    test_server_kill(&rig.server);
     expect_guarded(MTC_E_UNAVAILABLE);
-    assert_int_equal(mtc_cache_remove(cache, mtc_str("k")), MTC_PENDING);
+    assert_int_equal(mtc_cache_remove(rig.cache, mtc_str("k")), MTC_PENDING);
     assert_int_equal(health().debts, 1);
-    assert_true(test_server_restart(&server));
+    assert_true(test_server_restart(&rig.server));
     expect_back();
     assert_int_equal(get("k"), MTC_MISS);
     assert_int_equal(set("k", "new"), MTC_OK);
@@ -186,39 +163,34 @@ static void one_that_comes_and_goes_is_not_told_each_time(void **state)
 {
     (void)state;
     for (int i = 0; i < 8; i++) {
-        test_server_kill(&server);
+        test_server_kill(&rig.server);
         while (get("nowhere") == MTC_MISS)
-            nap_ms(1);
-        assert_true(test_server_restart(&server));
+            away_rig_nap(1);
+        assert_true(test_server_restart(&rig.server));
         expect_back();
     }
     /* Down and back for each of two reasons, at most. */
     expect_few_lines();
 }
 
-static mtc_status load_text(mtc_load *load, void *ctx)
-{
-    return mtc_load_set_value(load, mtc_str(ctx));
-}
-
 static void loads_go_on_and_the_cache_closes_while_it_stands_still(void **state)
 {
     mtc_value value;
     (void)state;
-    test_server_pause(&server);
+    test_server_pause(&rig.server);
     for (int i = 0; i < 20; i++) {
         char key[16];
         snprintf(key, sizeof(key), "load%d", i);
-        assert_int_equal(mtc_cache_get_or_load(cache, mtc_str(key), NULL,
-                                               load_text, "loaded", &value),
+        assert_int_equal(mtc_cache_get_or_load(rig.cache, mtc_str(key), NULL,
+                                               away_rig_load, "loaded", &value),
                          MTC_OK);
         mtc_value_free(&value);
     }
     int64_t begun_ms = mtci_boot_ms();
-    mtc_cache_close(&cache);
-    assert_null(cache);
+    mtc_cache_close(&rig.cache);
+    assert_null(rig.cache);
     assert_true(mtci_boot_ms() - begun_ms < 10000); /* grace: 2000 */
-    test_server_resume(&server);
+    test_server_resume(&rig.server);
 }
 
 /* -- under load ----------------------------------------------------------- */
@@ -240,8 +212,8 @@ static void change(truth *own, bool sets)
     char text[32];
     own->version++;
     snprintf(text, sizeof(text), "%llu", (unsigned long long)own->version);
-    mtc_status status =
-        sets ? set(own->key, text) : mtc_cache_remove(cache, mtc_str(own->key));
+    mtc_status status = sets ? set(own->key, text)
+                             : mtc_cache_remove(rig.cache, mtc_str(own->key));
     if (status >= 0)
         own->floor = own->version;
 }
@@ -250,7 +222,7 @@ static void check(const truth *own)
 {
     mtc_value value;
     char text[32] = "";
-    mtc_status status = mtc_cache_get(cache, mtc_str(own->key), &value);
+    mtc_status status = mtc_cache_get(rig.cache, mtc_str(own->key), &value);
     if (status == MTC_OK && value.size < sizeof(text))
         memcpy(text, value.data, value.size);
     if (status == MTC_OK && strtoull(text, NULL, 10) < own->floor)
@@ -285,16 +257,16 @@ static void no_fault_of_memcached_makes_a_wrong_value(void **state)
                                         (void *)(i + 1)),
                          0);
     for (int round = 0; round < 2; round++) {
-        nap_ms(200);
-        test_server_pause(&server);
-        nap_ms(500);
-        test_server_resume(&server);
-        nap_ms(200);
-        test_server_kill(&server);
-        nap_ms(200);
-        assert_true(test_server_restart(&server));
+        away_rig_nap(200);
+        test_server_pause(&rig.server);
+        away_rig_nap(500);
+        test_server_resume(&rig.server);
+        away_rig_nap(200);
+        test_server_kill(&rig.server);
+        away_rig_nap(200);
+        assert_true(test_server_restart(&rig.server));
     }
-    nap_ms(200);
+    away_rig_nap(200);
     atomic_store(&is_over, true);
     for (size_t i = 0; i < WRITERS; i++)
         pthread_join(threads[i], NULL);

@@ -10,79 +10,45 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "mtc/stats.h"
+#include "support/away_rig.h"
 #include "support/cache_fixture.h"
-#include "support/server.h"
 
-static test_server server;
-static mtc_cache *cache;
+static away_rig rig;
 
 /* What was written before a kill -9 is there after it. */
 static const char *const durable[] = {"--appendonly", "yes", "--appendfsync",
                                       "always", NULL};
 
-static mtc_cache *open_tiers(const char *memory)
+static mtc_cache *open_tiers(const char *before)
 {
-    char tiers[160];
-    mtc_error error;
-    mtc_cache *opened;
     mtc_cache_options options = MTC_CACHE_OPTIONS_INIT;
     options.log_level = 5;
-    options.tiers = tiers;
-    snprintf(tiers, sizeof(tiers), "%s%s?deadline=200ms&connect=200ms", memory,
-             server.url);
-    if (mtc_cache_open(&options, &error, &opened) != MTC_OK)
-        fail_msg("cannot open: %s", error.text);
-    return opened;
+    return away_rig_open(&rig, before, "deadline=200ms&connect=200ms",
+                         &options);
 }
 
 static int setup(void **state)
 {
     (void)state;
-    test_server_require(TEST_REDIS);
-    assert_true(test_server_start(&server, TEST_REDIS, durable));
-    cache = open_tiers("memory ");
+    away_rig_start(&rig, TEST_REDIS, durable);
+    rig.cache = open_tiers("memory ");
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    if (cache)
-        mtc_cache_close(&cache);
-    test_server_stop(&server);
+    away_rig_stop(&rig);
     return 0;
-}
-
-static void nap_ms(int64_t ms)
-{
-    struct timespec nap = {ms / 1000, (long)(ms % 1000) * 1000000};
-    nanosleep(&nap, NULL);
 }
 
 static mtc_status set(const char *key, const char *value)
 {
-    return mtc_cache_set(cache, mtc_str(key), mtc_str(value), &MTC_LONG_TERM);
-}
-
-static mtc_status get_from(mtc_cache *from, const char *key)
-{
-    mtc_value value;
-    mtc_status status = mtc_cache_get(from, mtc_str(key), &value);
-    mtc_value_free(&value);
-    return status;
-}
-
-static int redis_state(void)
-{
-    mtc_health health = {.struct_size = sizeof(health)};
-    assert_int_equal(mtc_cache_health(cache, &health), MTC_OK);
-    return health.tiers[1].state;
+    return away_rig_set(rig.cache, key, value);
 }
 
 /* Reads until Redis answers again; nothing may be found before or then. */
@@ -91,13 +57,13 @@ static void assert_never_served_again(const char *key)
     int64_t until_ms = mtci_boot_ms() + 20000;
     mtc_status status;
     do {
-        status = get_from(cache, key);
+        status = away_rig_get(rig.cache, key);
         assert_int_not_equal(status, MTC_OK);
         assert_true(mtci_boot_ms() < until_ms);
     } while (status != MTC_MISS);
     mtc_cache *other = open_tiers("");
-    assert_int_equal(get_from(other, key), MTC_MISS);
-    assert_int_equal(get_from(other, "kept"), MTC_OK);
+    assert_int_equal(away_rig_get(other, key), MTC_MISS);
+    assert_int_equal(away_rig_get(other, "kept"), MTC_OK);
     assert_int_equal(mtc_cache_close(&other), MTC_OK);
 }
 
@@ -106,9 +72,9 @@ static void what_was_removed_while_redis_was_dead_stays_away(void **state)
     (void)state;
     assert_int_equal(set("kept", "v"), MTC_OK);
     assert_int_equal(set("k", "old"), MTC_OK);
-    test_server_kill(&server);
-    assert_int_equal(mtc_cache_remove(cache, mtc_str("k")), MTC_PENDING);
-    assert_true(test_server_restart(&server));
+    test_server_kill(&rig.server);
+    assert_int_equal(mtc_cache_remove(rig.cache, mtc_str("k")), MTC_PENDING);
+    assert_true(test_server_restart(&rig.server));
     assert_never_served_again("k");
 }
 
@@ -117,9 +83,9 @@ static void what_was_removed_while_redis_stood_still_stays_away(void **state)
     (void)state;
     assert_int_equal(set("kept", "v"), MTC_OK);
     assert_int_equal(set("k", "old"), MTC_OK);
-    test_server_pause(&server);
-    assert_int_equal(mtc_cache_remove(cache, mtc_str("k")), MTC_PENDING);
-    test_server_resume(&server);
+    test_server_pause(&rig.server);
+    assert_int_equal(mtc_cache_remove(rig.cache, mtc_str("k")), MTC_PENDING);
+    test_server_resume(&rig.server);
     assert_never_served_again("k");
 }
 
@@ -129,42 +95,34 @@ static void what_was_replaced_while_redis_was_dead_stays_away(void **state)
     mtc_strategy brief = MTC_STRATEGY_INIT(300);
     assert_int_equal(set("kept", "v"), MTC_OK);
     assert_int_equal(set("k", "old"), MTC_OK);
-    test_server_kill(&server);
-    assert_int_equal(mtc_cache_set(cache, mtc_str("k"), mtc_str("new"), &brief),
+    test_server_kill(&rig.server);
+    assert_int_equal(mtc_cache_set(rig.cache, mtc_str("k"), mtc_str("new"),
+                                   &brief),
                      MTC_PARTIAL);
-    mtct_assert_get(cache, "k", "new");
-    assert_true(test_server_restart(&server));
-    nap_ms(300); /* until memory has lost it */
+    mtct_assert_get(rig.cache, "k", "new");
+    assert_true(test_server_restart(&rig.server));
+    away_rig_nap(300); /* until memory has lost it */
     assert_never_served_again("k");
-}
-
-static mtc_status load_text(mtc_load *load, void *ctx)
-{
-    return mtc_load_set_value(load, mtc_str(ctx));
 }
 
 static void a_redis_that_is_not_there_stops_nothing_and_is_found_later(void **s)
 {
     (void)s;
     mtc_value value;
-    assert_int_equal(mtc_cache_close(&cache), MTC_OK);
-    test_server_kill(&server);
-    cache = open_tiers("memory ");
-    assert_int_equal(get_from(cache, "nowhere"), MTC_E_UNAVAILABLE);
+    assert_int_equal(mtc_cache_close(&rig.cache), MTC_OK);
+    test_server_kill(&rig.server);
+    rig.cache = open_tiers("memory ");
+    assert_int_equal(away_rig_get(rig.cache, "nowhere"), MTC_E_UNAVAILABLE);
     assert_int_equal(set("k", "v"), MTC_PARTIAL);
-    mtct_assert_get(cache, "k", "v");
-    assert_int_equal(mtc_cache_get_or_load(cache, mtc_str("l"), NULL, load_text,
-                                           "loaded", &value),
+    mtct_assert_get(rig.cache, "k", "v");
+    assert_int_equal(mtc_cache_get_or_load(rig.cache, mtc_str("l"), NULL,
+                                           away_rig_load, "loaded", &value),
                      MTC_OK);
     mtc_value_free(&value);
-    assert_int_equal(redis_state(), MTC_HEALTH_DOWN);
-    assert_true(test_server_restart(&server));
-    int64_t until_ms = mtci_boot_ms() + 20000;
-    while (redis_state() == MTC_HEALTH_DOWN) {
-        assert_true(mtci_boot_ms() < until_ms);
-        nap_ms(1);
-    }
-    assert_int_equal(get_from(cache, "nowhere"), MTC_MISS);
+    assert_int_equal(away_rig_health(&rig).state, MTC_HEALTH_DOWN);
+    assert_true(test_server_restart(&rig.server));
+    away_rig_await_open(&rig);
+    assert_int_equal(away_rig_get(rig.cache, "nowhere"), MTC_MISS);
     assert_int_equal(set("k", "v2"), MTC_OK);
 }
 
@@ -172,13 +130,13 @@ static void a_cache_closes_while_redis_stands_still(void **state)
 {
     (void)state;
     assert_int_equal(set("k", "v"), MTC_OK);
-    test_server_pause(&server);
-    mtc_cache_remove(cache, mtc_str("k"));
+    test_server_pause(&rig.server);
+    mtc_cache_remove(rig.cache, mtc_str("k"));
     int64_t begun_ms = mtci_boot_ms();
-    mtc_cache_close(&cache);
-    assert_null(cache);
+    mtc_cache_close(&rig.cache);
+    assert_null(rig.cache);
     assert_true(mtci_boot_ms() - begun_ms < 4000); /* grace: 2000 */
-    test_server_resume(&server);
+    test_server_resume(&rig.server);
 }
 
 /* -- under load --------------------------------------------------------- */
@@ -211,7 +169,7 @@ static mtc_status load_truth(mtc_load *load, void *ctx)
     snprintf(text, sizeof(text), "%s=%llu", source->key,
              (unsigned long long)version);
     if (version % 4 == 0)
-        nap_ms(1);
+        away_rig_nap(1);
     return mtc_load_set_value(load, mtc_str(text));
 }
 
@@ -245,9 +203,9 @@ static void read_one(truth *source, bool loads)
     int64_t begun_ms = mtci_boot_ms();
     uint64_t floor = atomic_load(&source->floor);
     mtc_status status =
-        loads ? mtc_cache_get_or_load(cache, mtc_str(source->key), NULL,
+        loads ? mtc_cache_get_or_load(rig.cache, mtc_str(source->key), NULL,
                                       load_truth, source, &value)
-              : mtc_cache_get(cache, mtc_str(source->key), &value);
+              : mtc_cache_get(rig.cache, mtc_str(source->key), &value);
     note_time(begun_ms);
     if (status == MTC_OK && !is_right(source, &value, floor))
         atomic_fetch_add(&wrong, 1);
@@ -263,9 +221,10 @@ static void write_one(truth *source, bool sets)
     snprintf(text, sizeof(text), "%s=%llu", source->key,
              (unsigned long long)version);
     int64_t begun_ms = mtci_boot_ms();
-    mtc_status status =
-        sets ? mtc_cache_set(cache, mtc_str(source->key), mtc_str(text), NULL)
-             : mtc_cache_remove(cache, mtc_str(source->key));
+    mtc_status status = sets
+                            ? mtc_cache_set(rig.cache, mtc_str(source->key),
+                                            mtc_str(text), NULL)
+                            : mtc_cache_remove(rig.cache, mtc_str(source->key));
     note_time(begun_ms);
     if (status >= 0)
         atomic_store(&source->floor, version);
@@ -316,16 +275,16 @@ static void no_fault_of_redis_makes_a_wrong_value_or_a_long_wait(void **state)
     pthread_t threads[OWNERS + READERS];
     start_threads(threads);
     for (int round = 0; round < 2; round++) {
-        nap_ms(RUN_MS / 12);
-        test_server_kill(&server);
-        nap_ms(RUN_MS / 12);
-        assert_true(test_server_restart(&server));
-        nap_ms(RUN_MS / 12);
-        test_server_pause(&server);
-        nap_ms(RUN_MS / 6);
-        test_server_resume(&server);
+        away_rig_nap(RUN_MS / 12);
+        test_server_kill(&rig.server);
+        away_rig_nap(RUN_MS / 12);
+        assert_true(test_server_restart(&rig.server));
+        away_rig_nap(RUN_MS / 12);
+        test_server_pause(&rig.server);
+        away_rig_nap(RUN_MS / 6);
+        test_server_resume(&rig.server);
     }
-    nap_ms(RUN_MS / 12);
+    away_rig_nap(RUN_MS / 12);
     atomic_store(&is_over, true);
     for (size_t i = 0; i < OWNERS + READERS; i++)
         pthread_join(threads[i], NULL);

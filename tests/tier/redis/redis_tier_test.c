@@ -12,185 +12,100 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "redis/call.h"
+#include "support/redis_pair.h"
 #include "support/redis_rig.h"
-#include "support/server.h"
 #include "tier/redis/redis.h"
 
 #define CALL_MS 10000
 
-typedef struct rig {
-    test_server server;
-    mtc_tier *tier;
-    mtci_redis_client *other; /* another program */
-} rig;
-
-static rig the_rig;
+static redis_pair the_pair;
 
 static int start(void **state)
 {
-    *state = &the_rig;
-    if (!test_server_installed(TEST_REDIS))
-        return 0;
-    if (!test_server_start(&the_rig.server, TEST_REDIS, NULL))
-        return -1;
-    the_rig.tier = redis_rig_tier(the_rig.server.url, NULL);
-    the_rig.other = redis_rig_client(the_rig.server.port);
-    return the_rig.tier && the_rig.other ? 0 : -1;
+    *state = &the_pair;
+    if (test_server_installed(TEST_REDIS))
+        redis_pair_start(&the_pair, NULL, "");
+    return 0;
 }
 
 static int stop(void **state)
 {
-    rig *rig = *state;
-    if (rig->tier)
-        rig->tier->ops->close(rig->tier);
-    mtci_client_free(rig->other);
-    test_server_stop(&rig->server);
+    redis_pair_stop(*state);
     return 0;
 }
 
-static rig *rig_of(void **state)
+static redis_pair *pair_of(void **state)
 {
     test_server_require(TEST_REDIS);
     return *state;
 }
 
-/* -- requests ------------------------------------------------------------- */
-
-typedef struct asked {
-    mtc_request request;
-    char failure[160];
-} asked;
-
-static void note_failure(mtc_request *request)
-{
-    asked *asked = (struct asked *)request;
-    if (request->failure)
-        snprintf(asked->failure, sizeof asked->failure, "%s", request->failure);
-}
-
-static asked make(mtc_slice key)
-{
-    asked asked = {.request = {.key = key, .done = note_failure}};
-    asked.request.sent_ms = mtci_boot_ms();
-    asked.request.deadline_ms = asked.request.sent_ms + CALL_MS;
-    asked.request.facts.left_ms = 60000;
-    return asked;
-}
-
-static mtc_status carry_out(mtc_tier *tier, mtc_verb verb, asked *asked)
-{
-    mtc_request *request = &asked->request;
-    tier->ops->submit(tier, verb, &request, 1);
-    tier->ops->drive(tier, request, request->deadline_ms);
-    assert_true(mtc_request_is_complete(request));
-    return request->status;
-}
-
-static mtc_status store(const rig *rig, mtc_slice key, mtc_slice value,
+static mtc_status store(const redis_pair *pair, mtc_slice key, mtc_slice value,
                         int64_t left_ms)
 {
-    asked asked = make(key);
-    asked.request.value = mtc_value_borrow(value);
-    asked.request.facts.left_ms = left_ms;
-    return carry_out(rig->tier, MTC_VERB_STORE, &asked);
+    mtc_facts facts = {.left_ms = left_ms};
+    return redis_pair_store(pair->tier, key, value, &facts);
 }
 
-static asked look(const rig *rig, mtc_slice key)
+static redis_asked look(const redis_pair *pair, mtc_slice key)
 {
-    asked asked = make(key);
-    carry_out(rig->tier, MTC_VERB_READ, &asked);
-    return asked;
+    return redis_pair_ask(pair->tier, MTC_VERB_READ, key);
 }
 
-static void expect_found(const rig *rig, mtc_slice key, mtc_slice value)
+static void expect_found(const redis_pair *pair, mtc_slice key, mtc_slice value)
 {
-    asked asked = look(rig, key);
-    assert_int_equal(asked.request.status, MTC_OK);
-    assert_int_equal(asked.request.value.size, value.size);
-    if (value.size > 0)
-        assert_memory_equal(asked.request.value.data, value.data, value.size);
-    mtc_value_free(&asked.request.value);
+    redis_pair_expect(pair->tier, key, value);
 }
 
-static void expect_status(const rig *rig, const char *key, mtc_status status)
+static void expect_status(const redis_pair *pair, const char *key,
+                          mtc_status status)
 {
-    asked asked = look(rig, mtc_str(key));
-    assert_int_equal(asked.request.status, status);
-    mtc_value_free(&asked.request.value);
-}
-
-/* Another program asks the server. */
-static void expect_other(const rig *rig, uint32_t expects, const char *words,
-                         const char *answer)
-{
-    char text[256];
-    assert_string_equal(redis_rig_ask(rig->other, expects, words, text,
-                                      sizeof text),
-                        answer);
-}
-
-/* Another program puts any bytes under a key. */
-static void put(const rig *rig, const char *key, mtc_slice value)
-{
-    char failure[MTCI_CALL_FAILURE_SIZE];
-    mtci_reply reply;
-    mtci_redis_command *command = mtci_command_new(MTCI_REPLY_STATUS);
-    mtci_resp_begin(&command->bytes, 3);
-    mtci_resp_add_text(&command->bytes, "SET");
-    mtci_resp_add_text(&command->bytes, key);
-    mtci_resp_add(&command->bytes, value);
-    assert_int_equal(mtci_redis_call(rig->other, command,
-                                     mtci_boot_ms() + CALL_MS, failure, &reply),
-                     MTC_OK);
-    mtci_reply_fini(&reply);
+    assert_int_equal(redis_pair_look(pair->tier, mtc_str(key)), status);
 }
 
 /* -- plain values --------------------------------------------------------- */
 
 static void other_programs_read_a_plain_value(void **state)
 {
-    rig *rig = rig_of(state);
-    assert_int_equal(store(rig, mtc_str("user:1"), mtc_str("{\"name\":1}"),
+    redis_pair *pair = pair_of(state);
+    assert_int_equal(store(pair, mtc_str("user:1"), mtc_str("{\"name\":1}"),
                            60000),
                      MTC_OK);
-    expect_other(rig, MTCI_REPLY_BULK, "GET user:1", "{\"name\":1}");
-    expect_other(rig, MTCI_REPLY_STATUS, "SET user:1 theirs", "+OK");
-    expect_found(rig, mtc_str("user:1"), mtc_str("theirs"));
+    redis_pair_other(pair, MTCI_REPLY_BULK, "GET user:1", "{\"name\":1}");
+    redis_pair_other(pair, MTCI_REPLY_STATUS, "SET user:1 theirs", "+OK");
+    expect_found(pair, mtc_str("user:1"), mtc_str("theirs"));
 }
 
 static void any_bytes_round_trip(void **state)
 {
-    rig *rig = rig_of(state);
+    redis_pair *pair = pair_of(state);
     char bytes[256];
     for (int i = 0; i < 256; i++)
         bytes[i] = (char)i;
     mtc_slice all = mtc_bytes(bytes, sizeof bytes);
     mtc_slice tricky = mtc_bytes("\r\n$-1\r\n\0*", 9);
-    assert_int_equal(store(rig, all, tricky, 60000), MTC_OK);
-    assert_int_equal(store(rig, tricky, all, 60000), MTC_OK);
-    expect_found(rig, all, tricky);
-    expect_found(rig, tricky, all);
+    assert_int_equal(store(pair, all, tricky, 60000), MTC_OK);
+    assert_int_equal(store(pair, tricky, all, 60000), MTC_OK);
+    expect_found(pair, all, tricky);
+    expect_found(pair, tricky, all);
 }
 
 static void an_empty_value_is_not_a_miss(void **state)
 {
-    rig *rig = rig_of(state);
-    assert_int_equal(store(rig, mtc_str("empty"), mtc_str(""), 60000), MTC_OK);
-    expect_found(rig, mtc_str("empty"), mtc_str(""));
-    assert_int_equal(store(rig, mtc_str(""), mtc_str("empty key"), 60000),
+    redis_pair *pair = pair_of(state);
+    assert_int_equal(store(pair, mtc_str("empty"), mtc_str(""), 60000), MTC_OK);
+    expect_found(pair, mtc_str("empty"), mtc_str(""));
+    assert_int_equal(store(pair, mtc_str(""), mtc_str("empty key"), 60000),
                      MTC_OK);
-    expect_found(rig, mtc_str(""), mtc_str("empty key"));
+    expect_found(pair, mtc_str(""), mtc_str("empty key"));
 }
 
 static void values_around_the_limits_of_copying_round_trip(void **state)
 {
-    rig *rig = rig_of(state);
+    redis_pair *pair = pair_of(state);
     static const size_t SIZES[] = {16383, 16384,   16385,  65535,
                                    65536, 1000000, 9000000};
     char *bytes = malloc(9000000);
@@ -199,8 +114,8 @@ static void values_around_the_limits_of_copying_round_trip(void **state)
         bytes[i] = (char)(i * 13 + i / 255);
     for (size_t i = 0; i < sizeof SIZES / sizeof *SIZES; i++) {
         mtc_slice value = mtc_bytes(bytes, SIZES[i]);
-        assert_int_equal(store(rig, mtc_str("large"), value, 60000), MTC_OK);
-        expect_found(rig, mtc_str("large"), value);
+        assert_int_equal(store(pair, mtc_str("large"), value, 60000), MTC_OK);
+        expect_found(pair, mtc_str("large"), value);
     }
     free(bytes);
 }
@@ -209,18 +124,18 @@ static void values_around_the_limits_of_copying_round_trip(void **state)
 
 static void a_life_is_kept_in_milliseconds(void **state)
 {
-    rig *rig = rig_of(state);
-    assert_int_equal(store(rig, mtc_str("k"), mtc_str("v"), 34567), MTC_OK);
-    asked asked = look(rig, mtc_str("k"));
+    redis_pair *pair = pair_of(state);
+    assert_int_equal(store(pair, mtc_str("k"), mtc_str("v"), 34567), MTC_OK);
+    redis_asked asked = look(pair, mtc_str("k"));
     assert_in_range(asked.request.facts.left_ms, 25000, 34567);
     mtc_value_free(&asked.request.value);
 }
 
 static void what_is_left_is_never_more_than_the_server_says(void **state)
 {
-    rig *rig = rig_of(state);
-    expect_other(rig, MTCI_REPLY_STATUS, "SET brief v PX 50", "+OK");
-    asked asked = look(rig, mtc_str("brief"));
+    redis_pair *pair = pair_of(state);
+    redis_pair_other(pair, MTCI_REPLY_STATUS, "SET brief v PX 50", "+OK");
+    redis_asked asked = look(pair, mtc_str("brief"));
     if (asked.request.status == MTC_OK)
         assert_in_range(asked.request.facts.left_ms, 1, 50);
     mtc_value_free(&asked.request.value);
@@ -228,7 +143,7 @@ static void what_is_left_is_never_more_than_the_server_says(void **state)
     int64_t until_ms = mtci_boot_ms() + CALL_MS;
     do {
         mtc_value_free(&asked.request.value);
-        asked = look(rig, mtc_str("brief"));
+        asked = look(pair, mtc_str("brief"));
         assert_true(mtci_boot_ms() < until_ms);
     } while (asked.request.status == MTC_OK);
     assert_int_equal(asked.request.status, MTC_MISS);
@@ -236,60 +151,58 @@ static void what_is_left_is_never_more_than_the_server_says(void **state)
 
 static void without_an_end_there_is_none(void **state)
 {
-    rig *rig = rig_of(state);
-    assert_int_equal(store(rig, mtc_str("lasting"), mtc_str("v"), MTC_NO_END),
+    redis_pair *pair = pair_of(state);
+    assert_int_equal(store(pair, mtc_str("lasting"), mtc_str("v"), MTC_NO_END),
                      MTC_OK);
-    expect_other(rig, MTCI_REPLY_INTEGER, "PTTL lasting", ":-1");
-    asked asked = look(rig, mtc_str("lasting"));
+    redis_pair_other(pair, MTCI_REPLY_INTEGER, "PTTL lasting", ":-1");
+    redis_asked asked = look(pair, mtc_str("lasting"));
     assert_true(asked.request.facts.left_ms == MTC_NO_END);
     mtc_value_free(&asked.request.value);
 }
 
 static void a_life_of_any_length_is_accepted(void **state)
 {
-    rig *rig = rig_of(state);
-    assert_int_equal(store(rig, mtc_str("long"), mtc_str("v"), MTC_NO_END - 1),
+    redis_pair *pair = pair_of(state);
+    assert_int_equal(store(pair, mtc_str("long"), mtc_str("v"), MTC_NO_END - 1),
                      MTC_OK);
-    assert_int_equal(store(rig, mtc_str("brief"), mtc_str("v"), 1), MTC_OK);
+    assert_int_equal(store(pair, mtc_str("brief"), mtc_str("v"), 1), MTC_OK);
 }
 
 static void what_an_entry_waited_for_is_taken_off_its_life(void **state)
 {
-    rig *rig = rig_of(state);
-    asked asked = make(mtc_str("waited"));
+    redis_pair *pair = pair_of(state);
+    redis_asked asked = redis_pair_request(mtc_str("waited"));
     asked.request.value = mtc_value_borrow(mtc_str("v"));
     asked.request.sent_ms = mtci_boot_ms() - 40000;
-    assert_int_equal(carry_out(rig->tier, MTC_VERB_STORE, &asked), MTC_OK);
-    asked = look(rig, mtc_str("waited"));
+    assert_int_equal(redis_pair_carry_out(pair->tier, MTC_VERB_STORE, &asked),
+                     MTC_OK);
+    asked = look(pair, mtc_str("waited"));
     assert_in_range(asked.request.facts.left_ms, 10000, 20000);
     mtc_value_free(&asked.request.value);
 }
 
 static void an_entry_whose_life_is_over_is_not_sent(void **state)
 {
-    rig *rig = rig_of(state);
-    asked asked = make(mtc_str("over"));
+    redis_pair *pair = pair_of(state);
+    redis_asked asked = redis_pair_request(mtc_str("over"));
     asked.request.value = mtc_value_borrow(mtc_str("v"));
     asked.request.sent_ms = mtci_boot_ms() - 60001;
-    assert_int_equal(carry_out(rig->tier, MTC_VERB_STORE, &asked),
+    assert_int_equal(redis_pair_carry_out(pair->tier, MTC_VERB_STORE, &asked),
                      MTC_E_TIMEOUT);
-    expect_other(rig, MTCI_REPLY_INTEGER, "EXISTS over", ":0");
+    redis_pair_other(pair, MTCI_REPLY_INTEGER, "EXISTS over", ":0");
 }
 
 /* -- frames --------------------------------------------------------------- */
 
-static mtc_status store_facts(const rig *rig, const char *key, mtc_slice value,
-                              mtc_facts facts)
+static mtc_status store_facts(const redis_pair *pair, const char *key,
+                              mtc_slice value, mtc_facts facts)
 {
-    asked asked = make(mtc_str(key));
-    asked.request.value = mtc_value_borrow(value);
-    asked.request.facts = facts;
-    return carry_out(rig->tier, MTC_VERB_STORE, &asked);
+    return redis_pair_store(pair->tier, mtc_str(key), value, &facts);
 }
 
 static void facts_are_kept_also_with_a_large_value(void **state)
 {
-    rig *rig = rig_of(state);
+    redis_pair *pair = pair_of(state);
     static char bytes[100000];
     const size_t sizes[] = {1, sizeof bytes};
     memset(bytes, 'x', sizeof bytes);
@@ -299,9 +212,9 @@ static void facts_are_kept_also_with_a_large_value(void **state)
                            .ttl_ms = 30000,
                            .window_ms = 20000,
                            .etag = mtc_str("W/\"1\"")};
-        assert_int_equal(store_facts(rig, "framed", value, facts), MTC_OK);
-        expect_found(rig, mtc_str("framed"), value);
-        asked asked = look(rig, mtc_str("framed"));
+        assert_int_equal(store_facts(pair, "framed", value, facts), MTC_OK);
+        expect_found(pair, mtc_str("framed"), value);
+        redis_asked asked = look(pair, mtc_str("framed"));
         assert_int_equal(asked.request.facts.window_ms, 20000);
         assert_int_equal(asked.request.facts.etag.size, 5);
         assert_in_range(asked.request.facts.left_ms, 40000, 50000);
@@ -323,94 +236,95 @@ static size_t make_frame(int32_t kind, char *bytes, size_t size)
 
 static void a_value_that_looks_like_a_frame_is_not_taken_for_one(void **state)
 {
-    rig *rig = rig_of(state);
+    redis_pair *pair = pair_of(state);
     char bytes[256];
     size_t size = make_frame(MTC_KIND_VALUE, bytes, sizeof bytes);
     mtc_slice value = mtc_bytes(bytes, size);
-    assert_int_equal(store(rig, mtc_str("tricky"), value, 60000), MTC_OK);
-    expect_found(rig, mtc_str("tricky"), value);
+    assert_int_equal(store(pair, mtc_str("tricky"), value, 60000), MTC_OK);
+    expect_found(pair, mtc_str("tricky"), value);
     value.size = 4; /* nothing but the magic */
-    assert_int_equal(store(rig, mtc_str("tricky"), value, 60000), MTC_OK);
-    expect_found(rig, mtc_str("tricky"), value);
+    assert_int_equal(store(pair, mtc_str("tricky"), value, 60000), MTC_OK);
+    expect_found(pair, mtc_str("tricky"), value);
 }
 
 static void a_damaged_frame_is_a_miss_and_counted(void **state)
 {
-    rig *rig = rig_of(state);
+    redis_pair *pair = pair_of(state);
     char bytes[256];
-    mtc_tier_usage before, after;
     size_t size = make_frame(MTC_KIND_VALUE, bytes, sizeof bytes);
-    put(rig, "frame", mtc_bytes(bytes, size));
-    expect_found(rig, mtc_str("frame"), mtc_str("inside"));
-    rig->tier->ops->usage(rig->tier, &before);
+    redis_pair_put(pair, mtc_str("frame"), mtc_bytes(bytes, size));
+    expect_found(pair, mtc_str("frame"), mtc_str("inside"));
+    uint64_t before = redis_pair_damaged(pair->tier);
     for (size_t i = 4; i < size; i++) {
         bytes[i] ^= 1;
-        put(rig, "frame", mtc_bytes(bytes, size));
-        expect_status(rig, "frame", MTC_MISS);
+        redis_pair_put(pair, mtc_str("frame"), mtc_bytes(bytes, size));
+        expect_status(pair, "frame", MTC_MISS);
         bytes[i] ^= 1;
     }
-    put(rig, "frame", mtc_bytes(bytes, size - 1));
-    expect_status(rig, "frame", MTC_MISS);
-    rig->tier->ops->usage(rig->tier, &after);
+    redis_pair_put(pair, mtc_str("frame"), mtc_bytes(bytes, size - 1));
+    expect_status(pair, "frame", MTC_MISS);
     /* Another version is a miss, not damage. */
-    assert_int_equal(after.damaged - before.damaged, size - 4);
+    assert_int_equal(redis_pair_damaged(pair->tier) - before, size - 4);
 }
 
 static void a_lease_is_a_miss_and_no_damage(void **state)
 {
-    rig *rig = rig_of(state);
+    redis_pair *pair = pair_of(state);
     char bytes[256];
-    mtc_tier_usage before, after;
-    rig->tier->ops->usage(rig->tier, &before);
-    put(rig, "lease",
-        mtc_bytes(bytes, make_frame(MTC_KIND_LEASE, bytes, sizeof bytes)));
-    expect_status(rig, "lease", MTC_MISS);
-    rig->tier->ops->usage(rig->tier, &after);
-    assert_int_equal(after.damaged, before.damaged);
+    uint64_t before = redis_pair_damaged(pair->tier);
+    redis_pair_put(pair, mtc_str("lease"),
+                   mtc_bytes(bytes,
+                             make_frame(MTC_KIND_LEASE, bytes, sizeof bytes)));
+    expect_status(pair, "lease", MTC_MISS);
+    assert_int_equal(redis_pair_damaged(pair->tier), before);
 }
 
 static void expire_cuts_to_the_window_at_the_server(void **state)
 {
-    rig *rig = rig_of(state);
+    redis_pair *pair = pair_of(state);
     mtc_facts facts = {.left_ms = 50000, .ttl_ms = 30000, .window_ms = 20000};
-    assert_int_equal(store_facts(rig, "stale", mtc_str("v"), facts), MTC_OK);
-    asked asked = make(mtc_str("stale"));
-    assert_int_equal(carry_out(rig->tier, MTC_VERB_EXPIRE, &asked), MTC_OK);
-    asked = look(rig, mtc_str("stale"));
+    assert_int_equal(store_facts(pair, "stale", mtc_str("v"), facts), MTC_OK);
+    redis_asked asked = redis_pair_request(mtc_str("stale"));
+    assert_int_equal(redis_pair_carry_out(pair->tier, MTC_VERB_EXPIRE, &asked),
+                     MTC_OK);
+    asked = look(pair, mtc_str("stale"));
     assert_in_range(asked.request.facts.left_ms, 10000, 20000);
     mtc_value_free(&asked.request.value);
-    put(rig, "stale", mtc_bytes("\xf7MT\0\1\xff\xff\xff", 8));
-    asked = make(mtc_str("stale"));
-    assert_int_equal(carry_out(rig->tier, MTC_VERB_EXPIRE, &asked), MTC_OK);
-    expect_other(rig, MTCI_REPLY_INTEGER, "EXISTS stale", ":0");
+    redis_pair_put(pair, mtc_str("stale"),
+                   mtc_bytes("\xf7MT\0\1\xff\xff\xff", 8));
+    asked = redis_pair_request(mtc_str("stale"));
+    assert_int_equal(redis_pair_carry_out(pair->tier, MTC_VERB_EXPIRE, &asked),
+                     MTC_OK);
+    redis_pair_other(pair, MTCI_REPLY_INTEGER, "EXISTS stale", ":0");
 }
 
 /* -- errors --------------------------------------------------------------- */
 
 static void a_key_of_another_type_is_an_error_and_no_miss(void **state)
 {
-    rig *rig = rig_of(state);
-    expect_other(rig, MTCI_REPLY_INTEGER, "LPUSH list a", ":1");
-    asked asked = look(rig, mtc_str("list"));
+    redis_pair *pair = pair_of(state);
+    redis_pair_other(pair, MTCI_REPLY_INTEGER, "LPUSH list a", ":1");
+    redis_asked asked = look(pair, mtc_str("list"));
     assert_int_equal(asked.request.status, MTC_E_INVALID);
     assert_non_null(strstr(asked.failure, "WRONGTYPE"));
-    assert_int_equal(store(rig, mtc_str("list"), mtc_str("v"), 60000), MTC_OK);
-    expect_found(rig, mtc_str("list"), mtc_str("v"));
+    assert_int_equal(store(pair, mtc_str("list"), mtc_str("v"), 60000), MTC_OK);
+    expect_found(pair, mtc_str("list"), mtc_str("v"));
 }
 
 static void
 a_server_without_memory_refuses_stores_and_takes_removes(void **state)
 {
-    rig *rig = rig_of(state);
-    assert_int_equal(store(rig, mtc_str("kept"), mtc_str("v"), 60000), MTC_OK);
-    expect_other(rig, MTCI_REPLY_STATUS, "CONFIG SET maxmemory 1", "+OK");
-    mtc_status stored = store(rig, mtc_str("k"), mtc_str("v"), 60000);
-    asked asked = make(mtc_str("kept"));
-    mtc_status removed = carry_out(rig->tier, MTC_VERB_REMOVE, &asked);
-    expect_other(rig, MTCI_REPLY_STATUS, "CONFIG SET maxmemory 0", "+OK");
+    redis_pair *pair = pair_of(state);
+    assert_int_equal(store(pair, mtc_str("kept"), mtc_str("v"), 60000), MTC_OK);
+    redis_pair_other(pair, MTCI_REPLY_STATUS, "CONFIG SET maxmemory 1", "+OK");
+    mtc_status stored = store(pair, mtc_str("k"), mtc_str("v"), 60000);
+    redis_asked asked = redis_pair_request(mtc_str("kept"));
+    mtc_status removed =
+        redis_pair_carry_out(pair->tier, MTC_VERB_REMOVE, &asked);
+    redis_pair_other(pair, MTCI_REPLY_STATUS, "CONFIG SET maxmemory 0", "+OK");
     assert_int_equal(stored, MTC_E_UNAVAILABLE);
     assert_int_equal(removed, MTC_OK);
-    expect_status(rig, "kept", MTC_MISS);
+    expect_status(pair, "kept", MTC_MISS);
 }
 
 static void a_wrong_url_is_refused_and_shows_no_password(void **state)
