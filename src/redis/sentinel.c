@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/slice.h"
+
 #define CHANNEL "+switch-master"
 
 /* The longest message that is read. */
@@ -22,9 +24,7 @@ enum { TO_LISTEN, TO_FIND, TO_NAME };
 
 static bool is_text(const mtci_reply *reply, const char *text)
 {
-    mtc_slice bytes = mtci_reply_slice(reply);
-    return bytes.size == strlen(text) &&
-           memcmp(bytes.data, text, bytes.size) == 0;
+    return mtci_slice_is(mtci_reply_slice(reply), text);
 }
 
 static bool read_port(const char *text, int *port)

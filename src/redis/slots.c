@@ -3,7 +3,7 @@
  */
 #include "redis/slots.h"
 
-#include <stdio.h>
+#include "base/slice.h"
 
 #define PORT_MAX 65535
 
@@ -101,11 +101,6 @@ static mtc_slice next_word(mtc_slice *text)
     return mtc_bytes(bytes, size);
 }
 
-static bool is_word(mtc_slice word, const char *text)
-{
-    return word.size == strlen(text) && memcmp(word.data, text, word.size) == 0;
-}
-
 mtci_redirection mtci_redirect_read(mtc_slice error, const mtci_address *from,
                                     uint16_t *slot, mtci_address *to)
 {
@@ -113,10 +108,10 @@ mtci_redirection mtci_redirect_read(mtc_slice error, const mtci_address *from,
     if (error.size == 0)
         return MTCI_REDIRECT_NONE;
     mtc_slice word = next_word(&error);
-    if (is_word(word, "TRYAGAIN") || is_word(word, "CLUSTERDOWN"))
+    if (mtci_slice_is(word, "TRYAGAIN") || mtci_slice_is(word, "CLUSTERDOWN"))
         return MTCI_REDIRECT_LATER;
-    bool is_moved = is_word(word, "MOVED");
-    if (!is_moved && !is_word(word, "ASK"))
+    bool is_moved = mtci_slice_is(word, "MOVED");
+    if (!is_moved && !mtci_slice_is(word, "ASK"))
         return MTCI_REDIRECT_NONE;
     if (!read_number(next_word(&error), MTCI_SLOT_COUNT - 1, &number) ||
         !read_address(next_word(&error), from, to))
