@@ -273,7 +273,7 @@ static bool is_wanted(mtci_redis_client *client, int64_t now_ms)
 /* Puts what is found into found. MTC_PENDING: not known yet. */
 static mtc_status find_server(mtci_redis_client *client, int64_t now_ms)
 {
-    mtci_redis_address address;
+    mtci_address address;
     if (!client->master)
         return MTC_OK;
     mtc_status status = mtci_master_find(client->master, now_ms, &address);
@@ -281,8 +281,7 @@ static mtc_status find_server(mtci_redis_client *client, int64_t now_ms)
         return status;
     int64_t left_ms = mtci_master_until_ms(client->master) - now_ms;
     client->found = client->settings;
-    memcpy(client->found.host, address.host, sizeof address.host);
-    client->found.port = address.port;
+    client->found.address = address;
     client->found.connect_ms = left_ms > 0 ? left_ms : 1;
     return MTC_OK;
 }

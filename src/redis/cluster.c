@@ -608,8 +608,7 @@ void mtci_cluster_settings_for(mtci_redis_cluster *cluster, mtc_slice key,
         owner == MTCI_NODE_NONE ? &cluster->seeds[0]
                                 : &mtci_cluster_node(cluster, owner)->address;
     *settings = cluster->settings;
-    memcpy(settings->host, address->host, sizeof settings->host);
-    settings->port = address->port;
+    settings->address = *address;
     pthread_mutex_unlock(&cluster->mutex);
 }
 
@@ -618,10 +617,9 @@ mtci_redirection mtci_cluster_learn(mtci_redis_cluster *cluster,
                                     const char *error)
 {
     mtci_address to;
-    mtci_address from = {.port = answered->port};
     uint16_t slot = 0;
-    memcpy(from.host, answered->host, sizeof from.host);
-    mtci_redirection is = mtci_redirect_read(mtc_str(error), &from, &slot, &to);
+    mtci_redirection is =
+        mtci_redirect_read(mtc_str(error), &answered->address, &slot, &to);
     if (is != MTCI_REDIRECT_MOVED)
         return is;
     pthread_mutex_lock(&cluster->mutex);

@@ -23,10 +23,10 @@ struct mtci_master {
     int64_t until_ms;
     char failure[256];
 
-    mtci_redis_address address;
+    mtci_address address;
     bool is_known;
     bool is_fresh; /* it has moved there, and nobody has tried it yet */
-    mtci_redis_address left;
+    mtci_address left;
     int64_t left_until_ms;
     uint64_t random;
 };
@@ -58,7 +58,7 @@ static bool may_correct(mtci_master *master, const mtci_sentinel *speaker)
 }
 
 static void found(void *ctx, mtci_sentinel *speaker,
-                  const mtci_redis_address *address)
+                  const mtci_address *address)
 {
     mtci_master *master = ctx;
     if (!address)
@@ -72,8 +72,7 @@ static void found(void *ctx, mtci_sentinel *speaker,
     master->is_known = true;
 }
 
-static void moved(void *ctx, const mtci_redis_address *from,
-                  const mtci_redis_address *to)
+static void moved(void *ctx, const mtci_address *from, const mtci_address *to)
 {
     mtci_master *master = ctx;
     if (master->is_known && mtci_address_is(to, &master->address))
@@ -85,17 +84,14 @@ static void moved(void *ctx, const mtci_redis_address *from,
     master->is_fresh = true;
 }
 
-static bool is_at(const mtci_sentinel *sentinel,
-                  const mtci_redis_address *address)
+static bool is_at(const mtci_sentinel *sentinel, const mtci_address *address)
 {
-    mtci_redis_address own = {.port = sentinel->settings.port};
-    memcpy(own.host, sentinel->settings.host, sizeof own.host);
-    return mtci_address_is(&own, address) ||
+    return mtci_address_is(&sentinel->settings.address, address) ||
            mtci_address_is(&sentinel->peer, address);
 }
 
 static mtci_sentinel *place_for(mtci_master *master,
-                                const mtci_redis_address *address)
+                                const mtci_address *address)
 {
     mtci_sentinel *place = NULL;
     for (size_t i = 0; i < MTCI_SENTINELS_MAX; i++) {
@@ -109,7 +105,7 @@ static mtci_sentinel *place_for(mtci_master *master,
 }
 
 /* Beyond the limit the ones that are known must do. */
-static void named(void *ctx, const mtci_redis_address *other)
+static void named(void *ctx, const mtci_address *other)
 {
     mtci_master *master = ctx;
     mtci_sentinel *place = place_for(master, other);
@@ -243,7 +239,7 @@ static mtc_status give_up(mtci_master *master)
 }
 
 mtc_status mtci_master_find(mtci_master *master, int64_t now_ms,
-                            mtci_redis_address *address)
+                            mtci_address *address)
 {
     if (!master->is_sought)
         begin_search(master, now_ms);
@@ -276,8 +272,8 @@ bool mtci_master_is_sought(const mtci_master *master)
 bool mtci_master_is_elsewhere(const mtci_master *master,
                               const mtci_redis_settings *there)
 {
-    return master->is_known && (master->address.port != there->port ||
-                                strcmp(master->address.host, there->host) != 0);
+    return master->is_known &&
+           !mtci_address_is(&master->address, &there->address);
 }
 
 /* -- beginning and end ---------------------------------------------------- */

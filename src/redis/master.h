@@ -34,7 +34,7 @@ void mtci_master_free(mtci_master *master);
  * connecting, failure says why. After the end of a search the next call
  * begins another, unless the master has moved meanwhile. */
 mtc_status mtci_master_find(mtci_master *master, int64_t now_ms,
-                            mtci_redis_address *address);
+                            mtci_address *address);
 const char *mtci_master_failure(const mtci_master *master);
 
 /* Until when the search under way may take. */

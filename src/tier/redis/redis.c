@@ -244,11 +244,12 @@ static mtc_status read_address(const mtci_url *url,
                                mtci_redis_settings *settings, mtc_error *error)
 {
     const char *host = url->host[0] != '\0' ? url->host : "127.0.0.1";
-    settings->port = url->port != 0 ? url->port : PORT_DEFAULT;
-    if (!copy_text(host, settings->host, sizeof settings->host))
+    mtci_address *address = &settings->address;
+    address->port = url->port != 0 ? url->port : PORT_DEFAULT;
+    if (!copy_text(host, address->host, sizeof address->host))
         return mtci_fail(error, MTC_E_INVALID, PART,
                          "redis: the host is longer than %zu bytes",
-                         sizeof settings->host - 1);
+                         sizeof address->host - 1);
     if (!read_db(url->path, &settings->db))
         return mtci_fail(error, MTC_E_INVALID, PART,
                          "redis: the path must be a database number, 0 to "
