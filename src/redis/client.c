@@ -50,11 +50,10 @@ struct mtci_redis_client {
 
     /* The driver's. */
     mtci_redis_conn conn;
-    mtci_master *master;       /* NULL: settings say where the server is */
-    mtci_redis_settings found; /* settings, with what master has found */
-    int64_t replica_ms;        /* a replica is not left before this */
-    unsigned attempts_failed;  /* since a command was answered */
-    bool is_lost;              /* and the log knows */
+    mtci_master *master;      /* NULL: settings say where the server is */
+    int64_t replica_ms;       /* a replica is not left before this */
+    unsigned attempts_failed; /* since a command was answered */
+    bool is_lost;             /* and the log knows */
     uint64_t random;
 };
 
@@ -270,26 +269,12 @@ static bool is_wanted(mtci_redis_client *client, int64_t now_ms)
 
 /* -- where the server is -------------------------------------------------- */
 
-/* Puts what is found into found. MTC_PENDING: not known yet. */
-static mtc_status find_server(mtci_redis_client *client, int64_t now_ms)
-{
-    mtci_address address;
-    if (!client->master)
-        return MTC_OK;
-    mtc_status status = mtci_master_find(client->master, now_ms, &address);
-    if (status != MTC_OK)
-        return status;
-    int64_t left_ms = mtci_master_until_ms(client->master) - now_ms;
-    client->found = client->settings;
-    client->found.address = address;
-    client->found.connect_ms = left_ms > 0 ? left_ms : 1;
-    return MTC_OK;
-}
-
 /* Begins to connect once it is known where to; false: not yet. */
 static bool open_conn(mtci_redis_client *client, int64_t now_ms)
 {
-    mtc_status status = find_server(client, now_ms);
+    mtc_status status = MTC_OK;
+    if (client->master)
+        status = mtci_master_find(client->master, now_ms);
     if (status == MTC_OK)
         mtci_conn_open(&client->conn, now_ms);
     else if (status != MTC_PENDING)
@@ -331,7 +316,7 @@ static void heed_master(mtci_redis_client *client, int64_t now_ms,
         return;
     mtci_master_step(client->master, now_ms);
     if (client->conn.state != MTCI_CONN_CLOSED &&
-        mtci_master_is_elsewhere(client->master, &client->found))
+        mtci_master_is_elsewhere(client->master))
         leave_server(client, "the master has moved", now_ms, finished);
 }
 
@@ -522,11 +507,12 @@ mtc_status mtci_client_new(const mtci_redis_settings *settings,
     client->settings = *settings;
     client->queued_due_ms = INT64_MAX;
     client->random = mtci_seed() | 1;
-    mtci_conn_init(&client->conn,
-                   settings->sentinels ? &client->found : &client->settings);
     mtc_status status = MTC_OK;
     if (settings->sentinels)
         status = mtci_master_new(&client->settings, &client->master);
+    mtci_conn_init(&client->conn, client->master
+                                      ? mtci_master_found(client->master)
+                                      : &client->settings);
     if (status == MTC_OK)
         *out = client;
     else
@@ -549,7 +535,6 @@ void mtci_client_free(mtci_redis_client *client)
     mtci_master_free(client->master);
     close(client->wake_fd);
     pthread_mutex_destroy(&client->mutex);
-    explicit_bzero(&client->found, sizeof client->found);
     explicit_bzero(&client->settings, sizeof client->settings);
     free(client);
 }

@@ -13,6 +13,7 @@
 
 struct mtci_master {
     const mtci_redis_settings *settings;
+    mtci_redis_settings found;
     mtci_sentinel sentinels[MTCI_SENTINELS_MAX];
     mtci_sentinel_news news;
     bool is_started;
@@ -111,7 +112,6 @@ static void named(void *ctx, const mtci_address *other)
     mtci_sentinel *place = place_for(master, other);
     if (!place)
         return;
-    *place = (mtci_sentinel){.is_given = false};
     mtci_sentinel_init(place, master->settings, other, &master->news);
 }
 
@@ -238,17 +238,23 @@ static mtc_status give_up(mtci_master *master)
     return MTC_E_UNAVAILABLE;
 }
 
-mtc_status mtci_master_find(mtci_master *master, int64_t now_ms,
-                            mtci_address *address)
+static mtc_status end_search(mtci_master *master, int64_t now_ms)
+{
+    int64_t left_ms = master->until_ms - now_ms;
+    master->is_sought = false;
+    master->is_fresh = false;
+    master->found = *master->settings;
+    master->found.address = master->address;
+    master->found.connect_ms = left_ms > 0 ? left_ms : 1;
+    return MTC_OK;
+}
+
+mtc_status mtci_master_find(mtci_master *master, int64_t now_ms)
 {
     if (!master->is_sought)
         begin_search(master, now_ms);
-    if (master->is_known) {
-        master->is_sought = false;
-        master->is_fresh = false;
-        *address = master->address;
-        return MTC_OK;
-    }
+    if (master->is_known)
+        return end_search(master, now_ms);
     if (is_answer_due(master) && now_ms < master->until_ms)
         return MTC_PENDING;
     return give_up(master);
@@ -259,9 +265,9 @@ const char *mtci_master_failure(const mtci_master *master)
     return master->failure;
 }
 
-int64_t mtci_master_until_ms(const mtci_master *master)
+const mtci_redis_settings *mtci_master_found(const mtci_master *master)
 {
-    return master->until_ms;
+    return &master->found;
 }
 
 bool mtci_master_is_sought(const mtci_master *master)
@@ -269,11 +275,10 @@ bool mtci_master_is_sought(const mtci_master *master)
     return master->is_sought;
 }
 
-bool mtci_master_is_elsewhere(const mtci_master *master,
-                              const mtci_redis_settings *there)
+bool mtci_master_is_elsewhere(const mtci_master *master)
 {
     return master->is_known &&
-           !mtci_address_is(&master->address, &there->address);
+           !mtci_address_is(&master->address, &master->found.address);
 }
 
 /* -- beginning and end ---------------------------------------------------- */
@@ -304,5 +309,6 @@ void mtci_master_free(mtci_master *master)
         return;
     for (size_t i = 0; i < MTCI_SENTINELS_MAX; i++)
         mtci_sentinel_fini(&master->sentinels[i]);
+    explicit_bzero(&master->found, sizeof master->found);
     free(master);
 }

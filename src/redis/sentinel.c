@@ -262,6 +262,11 @@ void mtci_sentinel_init(mtci_sentinel *sentinel,
                         const mtci_sentinel_news *news)
 {
     const mtci_sentinel_settings *all = settings->sentinels;
+    *sentinel = (mtci_sentinel){
+        .news = news,
+        .master = all->master,
+        .is_used = true,
+    };
     sentinel->settings = (mtci_redis_settings){
         .address = *address,
         .connect_ms = settings->connect_ms,
@@ -271,9 +276,6 @@ void mtci_sentinel_init(mtci_sentinel *sentinel,
     };
     memcpy(sentinel->settings.user, all->user, sizeof all->user);
     memcpy(sentinel->settings.password, all->password, sizeof all->password);
-    sentinel->master = all->master;
-    sentinel->news = news;
-    sentinel->is_used = true;
     mtci_conn_init(&sentinel->conn, &sentinel->settings);
     sentinel->conn.take_message = take_message;
     sentinel->conn.message_ctx = sentinel;

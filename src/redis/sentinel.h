@@ -45,7 +45,7 @@ struct mtci_sentinel {
     int64_t retry_ms;
 };
 
-/* Fills a zeroed one; connects to nothing yet. settings: of the master's
+/* Connects to nothing yet. settings: of the master's
  * client, for the sentinels, the time-out and the clock. */
 void mtci_sentinel_init(mtci_sentinel *sentinel,
                         const mtci_redis_settings *settings,
