@@ -347,8 +347,9 @@ static bool refill(mtci_redis_client *client, int64_t now_ms,
 
 /* -- driving ------------------------------------------------------------- */
 
+/* is_tending: a silent server is asked whether it lives. */
 static void pump(mtci_redis_client *client, int64_t now_ms, short events,
-                 mtci_command_queue *finished)
+                 bool is_tending, mtci_command_queue *finished)
 {
     mtci_redis_conn *conn = &client->conn;
     heed_master(client, now_ms, finished);
@@ -362,9 +363,22 @@ static void pump(mtci_redis_client *client, int64_t now_ms, short events,
     while (conn->state == MTCI_CONN_READY && !conn->unsent.first &&
            refill(client, now_ms, finished))
         mtci_conn_send(conn, now_ms, finished);
+    if (is_tending)
+        mtci_conn_ping(conn, now_ms, finished);
     if (conn->state == MTCI_CONN_CLOSED)
         note_end(client, now_ms, finished);
     heed_replica(client, now_ms, finished);
+}
+
+/* Sends and takes in what can be, and tells whom it concerns. */
+static void work(mtci_redis_client *client, int64_t now_ms, short events,
+                 bool is_tending)
+{
+    mtci_command_queue finished = {0};
+    pump(client, now_ms, events, is_tending, &finished);
+    expire(client, now_ms, &finished);
+    deliver(client, &finished);
+    tell_lost(client);
 }
 
 /* Ends when the sleep may begin; false: something was submitted meanwhile. */
@@ -444,12 +458,8 @@ static void lead(mtci_redis_client *client, const mtci_awaited *awaited,
 {
     short events = 0;
     for (bool has_looked = false;; has_looked = true) {
-        mtci_command_queue finished = {0};
         int64_t now_ms = mtci_clock_ms(&client->settings.clock);
-        pump(client, now_ms, events, &finished);
-        expire(client, now_ms, &finished);
-        deliver(client, &finished);
-        tell_lost(client);
+        work(client, now_ms, events, false);
         if (awaited ? awaited->is_complete(awaited->ctx)
                     : !has_outstanding(client))
             return;
@@ -618,24 +628,10 @@ void mtci_client_drive(mtci_redis_client *client, const mtci_awaited *awaited,
 
 void mtci_client_tend(mtci_redis_client *client)
 {
-    mtci_command_queue finished = {0};
-    struct pollfd fd = {.fd = -1};
-    if (client->master)
-        mtci_client_drive(client, NULL, 0);
     if (!take_role(client, NULL, 0))
         return;
     int64_t now_ms = mtci_clock_ms(&client->settings.clock);
-    fd.fd = mtci_conn_fd(&client->conn, &fd.events);
-    if (fd.fd >= 0 && poll(&fd, 1, 0) < 0)
-        fd.revents = 0;
-    pump(client, now_ms, fd.revents, &finished);
-    bool was_open = client->conn.state != MTCI_CONN_CLOSED;
-    mtci_conn_ping(&client->conn, now_ms, &finished);
-    if (was_open && client->conn.state == MTCI_CONN_CLOSED)
-        note_end(client, now_ms, &finished);
-    expire(client, now_ms, &finished);
-    deliver(client, &finished);
-    tell_lost(client);
+    work(client, now_ms, rest(client, now_ms, 0), true);
     hand_on(client);
 }
 
