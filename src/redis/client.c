@@ -20,6 +20,7 @@
 #include "base/sync.h"
 #include "redis/conn.h"
 #include "redis/master.h"
+#include "redis/pause.h"
 
 /* What a waiter's word says. */
 enum { WAITS = 0, IS_ANSWERED = 1, LEADS = 2 };
@@ -200,16 +201,10 @@ static void tell_log(mtci_redis_client *client, mtc_log_level level,
 
 static int64_t pause_ms(mtci_redis_client *client)
 {
-    unsigned doublings = client->attempts_failed - 1;
-    uint64_t bound_ms = MTCI_CLIENT_PAUSE_MS_MAX;
-    uint64_t growing_ms = (uint64_t)MTCI_CLIENT_PAUSE_MS_MIN
-                          << (doublings < 16 ? doublings : 16);
-    if (growing_ms < bound_ms)
-        bound_ms = growing_ms;
-    client->random ^= client->random << 13;
-    client->random ^= client->random >> 7;
-    client->random ^= client->random << 17;
-    return 1 + (int64_t)(client->random % bound_ms);
+    int64_t bound_ms =
+        mtci_pause_bound_ms(client->attempts_failed - 1,
+                            MTCI_CLIENT_PAUSE_MS_MIN, MTCI_CLIENT_PAUSE_MS_MAX);
+    return mtci_pause_ms(bound_ms, mtci_random(&client->random));
 }
 
 /* The connection ended. One that has served is made anew at once, and what

@@ -13,6 +13,7 @@
 
 #include "base/hash.h"
 #include "base/sync.h"
+#include "redis/pause.h"
 
 mtci_cluster_turn mtci_cluster_begin_turn(mtci_redis_cluster *cluster)
 {
@@ -347,10 +348,9 @@ static bool redirect_locked(mtci_redis_cluster *cluster,
 static bool pause_locked(mtci_redis_cluster *cluster,
                          mtci_redis_command *command, int64_t now_ms)
 {
-    int64_t pause_ms = MTCI_CLUSTER_PAUSE_MS_MIN;
-    for (int i = 0; i < command->route.pauses; i++)
-        if (pause_ms < MTCI_CLUSTER_PAUSE_MS_MAX)
-            pause_ms *= 2;
+    int64_t pause_ms =
+        mtci_pause_bound_ms(command->route.pauses, MTCI_CLUSTER_PAUSE_MS_MIN,
+                            MTCI_CLUSTER_PAUSE_MS_MAX);
     if (command->route.pauses < UINT8_MAX)
         command->route.pauses++;
     uint16_t node = command->route.node;

@@ -131,14 +131,6 @@ static void drop_double(mtci_master *master, mtci_sentinel *sentinel)
 
 /* -- steps ---------------------------------------------------------------- */
 
-static uint64_t draw(mtci_master *master)
-{
-    master->random ^= master->random << 13;
-    master->random ^= master->random >> 7;
-    master->random ^= master->random << 17;
-    return master->random;
-}
-
 static void set_look(mtci_master *master, int64_t now_ms)
 {
     master->look_ms = now_ms + MTCI_MASTER_LOOK_MS;
@@ -160,7 +152,8 @@ void mtci_master_step(mtci_master *master, int64_t now_ms)
     for (size_t i = 0; i < MTCI_SENTINELS_MAX; i++) {
         mtci_sentinel *sentinel = &master->sentinels[i];
         if (sentinel->is_used)
-            mtci_sentinel_step(sentinel, now_ms, fds[i].revents, draw(master));
+            mtci_sentinel_step(sentinel, now_ms, fds[i].revents,
+                               mtci_random(&master->random));
     }
     for (mtci_sentinel *s = next(master, NULL); s; s = next(master, s))
         drop_double(master, s);

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "base/slice.h"
+#include "redis/pause.h"
 
 #define CHANNEL "+switch-master"
 
@@ -204,13 +205,11 @@ static void free_commands(mtci_command_queue *queue)
 
 static void note_end(mtci_sentinel *sentinel, int64_t now_ms, uint64_t random)
 {
-    unsigned doublings = sentinel->failures < 16 ? sentinel->failures : 16;
-    uint64_t bound_ms = (uint64_t)MTCI_SENTINEL_PAUSE_MS_MIN << doublings;
-    if (bound_ms > MTCI_SENTINEL_PAUSE_MS_MAX)
-        bound_ms = MTCI_SENTINEL_PAUSE_MS_MAX;
-    sentinel->failures++;
+    int64_t bound_ms =
+        mtci_pause_bound_ms(sentinel->failures++, MTCI_SENTINEL_PAUSE_MS_MIN,
+                            MTCI_SENTINEL_PAUSE_MS_MAX);
     sentinel->is_asked = false;
-    sentinel->retry_ms = now_ms + 1 + (int64_t)(random % bound_ms);
+    sentinel->retry_ms = now_ms + mtci_pause_ms(bound_ms, random);
     free_commands(&sentinel->conn.unsent);
 }
 
