@@ -57,20 +57,11 @@ static const mtc_tier_ops redis_ops;
 
 /* -- requests ------------------------------------------------------------ */
 
-/* An error reply among those that a command got, or NULL. */
-static const mtci_reply *find_error(const mtci_redis_command *command)
-{
-    for (size_t i = command->replied; i > 0; i--)
-        if (command->replies[i - 1].type == MTCI_REPLY_ERROR)
-            return &command->replies[i - 1];
-    return NULL;
-}
-
 /* How a command failed, its own way or the server's; MTC_OK: it did not. */
 static mtc_status explain(redis_tier *tier, const mtci_redis_command *command,
                           char failure[FAILURE_SIZE])
 {
-    const mtci_reply *error = find_error(command);
+    const mtci_reply *error = mtci_command_error(command);
     if (command->status != MTC_OK) {
         snprintf(failure, FAILURE_SIZE, "%s",
                  command->failure ? command->failure : "");
