@@ -1,6 +1,8 @@
 /*
- * The inside of a cluster, shared by cluster.c, which says where commands go
- * and what becomes of them, and cluster_drive.c, which waits for them.
+ * The inside of a cluster, shared by cluster.c, which takes commands in,
+ * cluster_place.c, which says where they go, cluster_answer.c, which says what
+ * becomes of them, cluster_map.c, which asks for the map of slots, and
+ * cluster_drive.c, which waits.
  *
  * The mutex guards everything here but the commands that a node's client has,
  * and is never held while a client is called or an owner is told. A client is
@@ -62,6 +64,8 @@ static inline uint64_t mtci_place_get(const uint64_t *place)
     return __atomic_load_n(place, __ATOMIC_ACQUIRE);
 }
 
+/* -- cluster_place.c ------------------------------------------------------ */
+
 /* Takes the lock. */
 mtci_cluster_turn mtci_cluster_begin_turn(mtci_redis_cluster *cluster);
 
@@ -69,11 +73,53 @@ mtci_cluster_turn mtci_cluster_begin_turn(mtci_redis_cluster *cluster);
 void mtci_cluster_end_turn(mtci_redis_cluster *cluster,
                            mtci_cluster_turn *turn);
 
+/* Puts a command into the outbox of a node; send notes its place, too. */
+void mtci_cluster_post_locked(mtci_redis_cluster *cluster, uint16_t index,
+                              mtci_redis_command *command);
+void mtci_cluster_send_locked(mtci_redis_cluster *cluster, uint16_t index,
+                              mtci_redis_command *command);
+
+/* Keeps a command until due_ms, or its deadline if that is earlier. */
+void mtci_cluster_park_locked(mtci_redis_cluster *cluster,
+                              mtci_redis_command *command, int64_t due_ms);
+
 /* Parked commands whose time has come are ready. */
 void mtci_cluster_unpark_locked(mtci_redis_cluster *cluster,
                                 mtci_cluster_turn *turn);
 
+/* Whoever sleeps because his command is parked looks again. */
+void mtci_cluster_wake_parked(mtci_redis_cluster *cluster);
+
+/* A command has ended: what it held back is ready. */
+void mtci_cluster_end_locked(mtci_redis_cluster *cluster,
+                             mtci_redis_command *command,
+                             mtci_cluster_turn *turn);
+
+/* -- cluster_answer.c ----------------------------------------------------- */
+
+/* The done of a command that a node's client has: given back by the driver of
+ * the node, or in submit. */
+void mtci_cluster_answered(mtci_redis_command *command);
+
+/* Gives a command back to its owner. */
+void mtci_cluster_finish(mtci_redis_command *command);
+
+/* Puts the node's name before the command's failure, into text. */
+void mtci_cluster_name_failure(const mtci_node *node,
+                               mtci_redis_command *command,
+                               char text[MTCI_CLUSTER_TEXT_SIZE]);
+
+/* -- cluster_map.c -------------------------------------------------------- */
+
+/* The map is wanted; first: the node to be asked first. */
+void mtci_cluster_want_map_locked(mtci_redis_cluster *cluster, uint16_t first,
+                                  int64_t now_ms);
+
 /* Asks for the map, if it is wanted and time. */
 void mtci_cluster_ask_locked(mtci_redis_cluster *cluster, int64_t now_ms);
+
+/* Whether a map may come: the question is under way, or may be asked. */
+bool mtci_cluster_may_ask_locked(const mtci_redis_cluster *cluster,
+                                 int64_t now_ms);
 
 #endif

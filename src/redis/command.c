@@ -39,6 +39,21 @@ void mtci_command_reset(mtci_redis_command *command)
     command->failure = NULL;
 }
 
+void mtci_command_fail(mtci_redis_command *command, mtc_status status,
+                       const char *failure)
+{
+    command->status = status;
+    command->failure = failure;
+}
+
+const mtci_reply *mtci_command_error(const mtci_redis_command *command)
+{
+    for (size_t i = command->replied; i > 0; i--)
+        if (command->replies[i - 1].type == MTCI_REPLY_ERROR)
+            return &command->replies[i - 1];
+    return NULL;
+}
+
 static void put_asking(mtci_redis_command *command, size_t at)
 {
     char *bytes = command->bytes.data;
@@ -134,10 +149,8 @@ void mtci_queue_append(mtci_command_queue *queue, mtci_command_queue *from)
 void mtci_queue_fail(mtci_command_queue *queue, mtc_status status,
                      const char *failure, mtci_command_queue *finished)
 {
-    for (mtci_redis_command *c = queue->first; c; c = c->next) {
-        c->status = status;
-        c->failure = failure;
-    }
+    for (mtci_redis_command *c = queue->first; c; c = c->next)
+        mtci_command_fail(c, status, failure);
     mtci_queue_append(finished, queue);
 }
 

@@ -17,7 +17,7 @@
 
 typedef struct mtci_redis_command mtci_redis_command;
 
-/* What a cluster notes on a command while it has it (cluster.c). */
+/* What a cluster notes on a command while it has it (cluster_state.h). */
 typedef struct mtci_route {
     struct mtci_redis_cluster *cluster;
     void (*done)(mtci_redis_command *command); /* the owner's */
@@ -82,6 +82,14 @@ void mtci_command_unask(mtci_redis_command *command);
 
 /* Forgets what became of it, to be sent anew. */
 void mtci_command_reset(mtci_redis_command *command);
+
+/* Notes how it failed. */
+void mtci_command_fail(mtci_redis_command *command, mtc_status status,
+                       const char *failure);
+
+/* The last of the error replies that it got: the one to what the command is
+ * about; or NULL. */
+const mtci_reply *mtci_command_error(const mtci_redis_command *command);
 
 static inline size_t mtci_command_size(const mtci_redis_command *command)
 {

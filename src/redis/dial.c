@@ -139,8 +139,7 @@ mtc_status mtci_dial_start(mtci_dial *dial, const mtci_redis_settings *settings,
     if (settings->path[0] != '\0')
         status = try_path(dial);
     else
-        status =
-            mtci_lookup_start(settings->host, settings->port, &dial->lookup);
+        status = mtci_lookup_start(&settings->address, &dial->lookup);
     if (status == MTC_E_NO_MEMORY || (status < 0 && dial->failure[0] == '\0'))
         note(dial, "cannot look up the host: no memory or no thread");
     if (status < 0)

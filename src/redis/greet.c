@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/slice.h"
+
 static void ask(mtci_redis_conn *conn, mtci_greeting greeting)
 {
     conn->greetings[conn->greeting_count++] = greeting;
@@ -240,8 +242,7 @@ static mtc_status answered_role(mtci_redis_conn *conn, const mtci_reply *reply)
         return answered_client(conn, reply);
     if (reply->type != MTCI_REPLY_ARRAY || reply->count == 0)
         return MTC_E_CORRUPT;
-    mtc_slice role = mtci_reply_slice(&reply->items[0]);
-    if (role.size == 6 && memcmp(role.data, "master", 6) == 0)
+    if (mtci_slice_is(mtci_reply_slice(&reply->items[0]), "master"))
         return MTC_OK;
     snprintf(conn->failure, sizeof conn->failure,
              "the server that a sentinel named is not a master");

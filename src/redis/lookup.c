@@ -9,7 +9,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -19,8 +18,7 @@ struct mtci_lookup {
     int fd;
     int failure; /* of getaddrinfo */
     struct addrinfo *addresses;
-    char port[8];
-    char host[];
+    mtci_address address;
 };
 
 static void release(mtci_lookup *lookup)
@@ -41,8 +39,10 @@ static void ask(mtci_lookup *lookup, int flags)
         .ai_family = AF_UNSPEC,
         .ai_socktype = SOCK_STREAM,
     };
+    char port[12];
+    snprintf(port, sizeof port, "%d", lookup->address.port);
     lookup->failure =
-        getaddrinfo(lookup->host, lookup->port, &hints, &lookup->addresses);
+        getaddrinfo(lookup->address.host, port, &hints, &lookup->addresses);
     if (lookup->failure != 0)
         lookup->addresses = NULL;
 }
@@ -84,16 +84,14 @@ static bool spawn(mtci_lookup *lookup)
     return is_started;
 }
 
-mtc_status mtci_lookup_start(const char *host, int port, mtci_lookup **out)
+mtc_status mtci_lookup_start(const mtci_address *address, mtci_lookup **out)
 {
     *out = NULL;
-    size_t size = strlen(host) + 1;
-    mtci_lookup *lookup = calloc(1, sizeof *lookup + size);
+    mtci_lookup *lookup = calloc(1, sizeof *lookup);
     if (!lookup)
         return MTC_E_NO_MEMORY;
     atomic_init(&lookup->refs, 1);
-    memcpy(lookup->host, host, size);
-    snprintf(lookup->port, sizeof lookup->port, "%d", port);
+    lookup->address = *address;
     lookup->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (lookup->fd < 0)
         goto failed;

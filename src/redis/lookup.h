@@ -12,11 +12,12 @@
 #include <stdbool.h>
 
 #include "mtc/status.h"
+#include "redis/address.h"
 
 typedef struct mtci_lookup mtci_lookup;
 
 /* MTC_OK; MTC_E_NO_MEMORY, MTC_E_UNAVAILABLE (no thread, no descriptor). */
-mtc_status mtci_lookup_start(const char *host, int port, mtci_lookup **out);
+mtc_status mtci_lookup_start(const mtci_address *address, mtci_lookup **out);
 
 /* Readable once it is done. */
 int mtci_lookup_fd(const mtci_lookup *lookup);

@@ -13,6 +13,7 @@
 
 struct mtci_master {
     const mtci_redis_settings *settings;
+    mtci_redis_settings found;
     mtci_sentinel sentinels[MTCI_SENTINELS_MAX];
     mtci_sentinel_news news;
     bool is_started;
@@ -23,10 +24,10 @@ struct mtci_master {
     int64_t until_ms;
     char failure[256];
 
-    mtci_redis_address address;
+    mtci_address address;
     bool is_known;
     bool is_fresh; /* it has moved there, and nobody has tried it yet */
-    mtci_redis_address left;
+    mtci_address left;
     int64_t left_until_ms;
     uint64_t random;
 };
@@ -58,7 +59,7 @@ static bool may_correct(mtci_master *master, const mtci_sentinel *speaker)
 }
 
 static void found(void *ctx, mtci_sentinel *speaker,
-                  const mtci_redis_address *address)
+                  const mtci_address *address)
 {
     mtci_master *master = ctx;
     if (!address)
@@ -72,8 +73,7 @@ static void found(void *ctx, mtci_sentinel *speaker,
     master->is_known = true;
 }
 
-static void moved(void *ctx, const mtci_redis_address *from,
-                  const mtci_redis_address *to)
+static void moved(void *ctx, const mtci_address *from, const mtci_address *to)
 {
     mtci_master *master = ctx;
     if (master->is_known && mtci_address_is(to, &master->address))
@@ -85,17 +85,14 @@ static void moved(void *ctx, const mtci_redis_address *from,
     master->is_fresh = true;
 }
 
-static bool is_at(const mtci_sentinel *sentinel,
-                  const mtci_redis_address *address)
+static bool is_at(const mtci_sentinel *sentinel, const mtci_address *address)
 {
-    mtci_redis_address own = {.port = sentinel->settings.port};
-    memcpy(own.host, sentinel->settings.host, sizeof own.host);
-    return mtci_address_is(&own, address) ||
+    return mtci_address_is(&sentinel->settings.address, address) ||
            mtci_address_is(&sentinel->peer, address);
 }
 
 static mtci_sentinel *place_for(mtci_master *master,
-                                const mtci_redis_address *address)
+                                const mtci_address *address)
 {
     mtci_sentinel *place = NULL;
     for (size_t i = 0; i < MTCI_SENTINELS_MAX; i++) {
@@ -109,13 +106,12 @@ static mtci_sentinel *place_for(mtci_master *master,
 }
 
 /* Beyond the limit the ones that are known must do. */
-static void named(void *ctx, const mtci_redis_address *other)
+static void named(void *ctx, const mtci_address *other)
 {
     mtci_master *master = ctx;
     mtci_sentinel *place = place_for(master, other);
     if (!place)
         return;
-    *place = (mtci_sentinel){.is_given = false};
     mtci_sentinel_init(place, master->settings, other, &master->news);
 }
 
@@ -134,14 +130,6 @@ static void drop_double(mtci_master *master, mtci_sentinel *sentinel)
 }
 
 /* -- steps ---------------------------------------------------------------- */
-
-static uint64_t draw(mtci_master *master)
-{
-    master->random ^= master->random << 13;
-    master->random ^= master->random >> 7;
-    master->random ^= master->random << 17;
-    return master->random;
-}
 
 static void set_look(mtci_master *master, int64_t now_ms)
 {
@@ -164,7 +152,8 @@ void mtci_master_step(mtci_master *master, int64_t now_ms)
     for (size_t i = 0; i < MTCI_SENTINELS_MAX; i++) {
         mtci_sentinel *sentinel = &master->sentinels[i];
         if (sentinel->is_used)
-            mtci_sentinel_step(sentinel, now_ms, fds[i].revents, draw(master));
+            mtci_sentinel_step(sentinel, now_ms, fds[i].revents,
+                               mtci_random(&master->random));
     }
     for (mtci_sentinel *s = next(master, NULL); s; s = next(master, s))
         drop_double(master, s);
@@ -242,17 +231,23 @@ static mtc_status give_up(mtci_master *master)
     return MTC_E_UNAVAILABLE;
 }
 
-mtc_status mtci_master_find(mtci_master *master, int64_t now_ms,
-                            mtci_redis_address *address)
+static mtc_status end_search(mtci_master *master, int64_t now_ms)
+{
+    int64_t left_ms = master->until_ms - now_ms;
+    master->is_sought = false;
+    master->is_fresh = false;
+    master->found = *master->settings;
+    master->found.address = master->address;
+    master->found.connect_ms = left_ms > 0 ? left_ms : 1;
+    return MTC_OK;
+}
+
+mtc_status mtci_master_find(mtci_master *master, int64_t now_ms)
 {
     if (!master->is_sought)
         begin_search(master, now_ms);
-    if (master->is_known) {
-        master->is_sought = false;
-        master->is_fresh = false;
-        *address = master->address;
-        return MTC_OK;
-    }
+    if (master->is_known)
+        return end_search(master, now_ms);
     if (is_answer_due(master) && now_ms < master->until_ms)
         return MTC_PENDING;
     return give_up(master);
@@ -263,9 +258,9 @@ const char *mtci_master_failure(const mtci_master *master)
     return master->failure;
 }
 
-int64_t mtci_master_until_ms(const mtci_master *master)
+const mtci_redis_settings *mtci_master_found(const mtci_master *master)
 {
-    return master->until_ms;
+    return &master->found;
 }
 
 bool mtci_master_is_sought(const mtci_master *master)
@@ -273,11 +268,10 @@ bool mtci_master_is_sought(const mtci_master *master)
     return master->is_sought;
 }
 
-bool mtci_master_is_elsewhere(const mtci_master *master,
-                              const mtci_redis_settings *there)
+bool mtci_master_is_elsewhere(const mtci_master *master)
 {
-    return master->is_known && (master->address.port != there->port ||
-                                strcmp(master->address.host, there->host) != 0);
+    return master->is_known &&
+           !mtci_address_is(&master->address, &master->found.address);
 }
 
 /* -- beginning and end ---------------------------------------------------- */
@@ -308,5 +302,6 @@ void mtci_master_free(mtci_master *master)
         return;
     for (size_t i = 0; i < MTCI_SENTINELS_MAX; i++)
         mtci_sentinel_fini(&master->sentinels[i]);
+    explicit_bzero(&master->found, sizeof master->found);
     free(master);
 }

@@ -29,23 +29,22 @@ mtc_status mtci_master_new(const mtci_redis_settings *settings,
 /* Sends nothing; NULL is fine. */
 void mtci_master_free(mtci_master *master);
 
-/* Where to connect to. MTC_OK; MTC_PENDING: ask again after a step;
- * MTC_E_UNAVAILABLE, MTC_E_DENIED: nobody told within the time for
- * connecting, failure says why. After the end of a search the next call
+/* Finds out where to connect to. MTC_OK: as found says; MTC_PENDING: ask again
+ * after a step; MTC_E_UNAVAILABLE, MTC_E_DENIED: nobody told within the time
+ * for connecting, failure says why. After the end of a search the next call
  * begins another, unless the master has moved meanwhile. */
-mtc_status mtci_master_find(mtci_master *master, int64_t now_ms,
-                            mtci_redis_address *address);
+mtc_status mtci_master_find(mtci_master *master, int64_t now_ms);
 const char *mtci_master_failure(const mtci_master *master);
 
-/* Until when the search under way may take. */
-int64_t mtci_master_until_ms(const mtci_master *master);
+/* The client's settings with the address that was found last, and what the
+ * search left of the time for connecting. Valid as long as the master. */
+const mtci_redis_settings *mtci_master_found(const mtci_master *master);
 
 /* Whether a search is under way. */
 bool mtci_master_is_sought(const mtci_master *master);
 
-/* Whether the master is known to be elsewhere than there. */
-bool mtci_master_is_elsewhere(const mtci_master *master,
-                              const mtci_redis_settings *there);
+/* Whether the master is known to be elsewhere than was found last. */
+bool mtci_master_is_elsewhere(const mtci_master *master);
 
 /* Listens, reconnects, and asks what is to be asked; at rest until the first
  * search. */

@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#include "base/slice.h"
+
 /* Errors by how they begin; the first that fits counts. */
 static const struct {
     const char *beginning;
@@ -85,12 +87,9 @@ mtc_slice mtci_reply_slice(const mtci_reply *reply)
 size_t mtci_reply_error_kind(const mtci_reply *reply)
 {
     mtc_slice text = mtci_reply_slice(reply);
-    for (size_t i = 0; i < ERROR_COUNT; i++) {
-        size_t size = strlen(ERRORS[i].beginning);
-        if (text.size >= size &&
-            memcmp(text.data, ERRORS[i].beginning, size) == 0)
+    for (size_t i = 0; i < ERROR_COUNT; i++)
+        if (mtci_slice_begins(text, ERRORS[i].beginning))
             return i;
-    }
     return ERROR_COUNT;
 }
 
@@ -102,11 +101,8 @@ mtc_status mtci_reply_error_status(const mtci_reply *reply)
 
 bool mtci_reply_is_readonly(const mtci_reply *reply)
 {
-    static const char beginning[] = "READONLY";
-    mtc_slice text = mtci_reply_slice(reply);
     return reply->type == MTCI_REPLY_ERROR &&
-           text.size >= sizeof beginning - 1 &&
-           memcmp(text.data, beginning, sizeof beginning - 1) == 0;
+           mtci_slice_begins(mtci_reply_slice(reply), "READONLY");
 }
 
 void mtci_reply_error_text(const mtci_reply *reply, char *text, size_t size)

@@ -3,7 +3,7 @@
  */
 #include "redis/resp_number.h"
 
-#include <string.h>
+#include "base/slice.h"
 
 bool mtci_resp_parse_integer(mtc_slice text, int64_t *number)
 {
@@ -42,14 +42,10 @@ static bool skip_digits(const char **at, const char *end)
     return *at > first;
 }
 
-static bool is_text(mtc_slice text, const char *word)
-{
-    return text.size == strlen(word) && memcmp(text.data, word, text.size) == 0;
-}
-
 bool mtci_resp_is_double(mtc_slice text)
 {
-    if (is_text(text, "inf") || is_text(text, "-inf") || is_text(text, "nan"))
+    if (mtci_slice_is(text, "inf") || mtci_slice_is(text, "-inf") ||
+        mtci_slice_is(text, "nan"))
         return true;
     const char *at = text.data;
     const char *end = at + text.size;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/slice.h"
 #include "redis/resp_number.h"
 
 /* What an array is given first; it grows as elements really come, so that a
@@ -69,7 +70,7 @@ static mtc_status make_text(mtci_resp_reader *reader, mtci_reply_type type,
                             mtc_slice text, mtci_reply *reply)
 {
     reply->type = type;
-    if (text.size == 2 && memcmp(text.data, "OK", 2) == 0)
+    if (mtci_slice_is(text, "OK"))
         reply->bytes = mtc_value_borrow(mtc_str("OK"));
     else if (mtc_value_copy(text, &reply->bytes) != MTC_OK)
         return no_memory(reader);

@@ -6,9 +6,11 @@
 
 #include <netdb.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#include "base/slice.h"
+#include "redis/pause.h"
 
 #define CHANNEL "+switch-master"
 
@@ -22,19 +24,7 @@ enum { TO_LISTEN, TO_FIND, TO_NAME };
 
 static bool is_text(const mtci_reply *reply, const char *text)
 {
-    mtc_slice bytes = mtci_reply_slice(reply);
-    return bytes.size == strlen(text) &&
-           memcmp(bytes.data, text, bytes.size) == 0;
-}
-
-static bool read_port(const char *text, int *port)
-{
-    char *end;
-    if (*text < '0' || *text > '9')
-        return false;
-    long number = strtol(text, &end, 10);
-    *port = (int)number;
-    return *end == '\0' && number >= 1 && number <= 65535;
+    return mtci_slice_is(mtci_reply_slice(reply), text);
 }
 
 /* As a string; false: empty, too long, or with bytes that do not print. */
@@ -50,19 +40,16 @@ static bool copy_bytes(mtc_slice bytes, char *text, size_t size)
     return true;
 }
 
-static bool read_address(mtc_slice host, mtc_slice port,
-                         mtci_redis_address *address)
+static bool read_address(mtc_slice host, mtc_slice port, mtci_address *address)
 {
-    char number[8];
-    return copy_bytes(host, address->host, sizeof address->host) &&
-           copy_bytes(port, number, sizeof number) &&
-           read_port(number, &address->port);
+    return mtci_address_set_host(address, host) &&
+           mtci_address_set_port(address, port);
 }
 
 static void take_master(mtci_sentinel *sentinel, const mtci_reply *reply)
 {
     const mtci_sentinel_news *news = sentinel->news;
-    mtci_redis_address master;
+    mtci_address master;
     bool is_known = reply->type == MTCI_REPLY_ARRAY && reply->count == 2 &&
                     read_address(mtci_reply_slice(&reply->items[0]),
                                  mtci_reply_slice(&reply->items[1]), &master);
@@ -76,7 +63,7 @@ static void take_other(mtci_sentinel *sentinel, const mtci_reply *fields)
     const mtci_sentinel_news *news = sentinel->news;
     mtc_slice host = mtc_bytes(NULL, 0);
     mtc_slice port = mtc_bytes(NULL, 0);
-    mtci_redis_address other;
+    mtci_address other;
     if (fields->type != MTCI_REPLY_ARRAY)
         return;
     for (size_t i = 0; i + 1 < fields->count; i += 2) {
@@ -107,7 +94,7 @@ static void take_answer(mtci_sentinel *sentinel,
 static void take_switch(mtci_sentinel *sentinel, char *message)
 {
     const mtci_sentinel_news *news = sentinel->news;
-    mtci_redis_address from, to;
+    mtci_address from, to;
     char *rest = message;
     const char *words[5];
     for (size_t i = 0; i < 5; i++)
@@ -199,7 +186,7 @@ static void note_peer(mtci_sentinel *sentinel)
         getnameinfo((const struct sockaddr *)&conn->peer, conn->peer_size,
                     sentinel->peer.host, sizeof sentinel->peer.host, port,
                     sizeof port, NI_NUMERICHOST | NI_NUMERICSERV) == 0)
-        read_port(port, &sentinel->peer.port);
+        mtci_address_set_port(&sentinel->peer, mtc_str(port));
 }
 
 static void note_ready(mtci_sentinel *sentinel, int64_t now_ms)
@@ -218,13 +205,11 @@ static void free_commands(mtci_command_queue *queue)
 
 static void note_end(mtci_sentinel *sentinel, int64_t now_ms, uint64_t random)
 {
-    unsigned doublings = sentinel->failures < 16 ? sentinel->failures : 16;
-    uint64_t bound_ms = (uint64_t)MTCI_SENTINEL_PAUSE_MS_MIN << doublings;
-    if (bound_ms > MTCI_SENTINEL_PAUSE_MS_MAX)
-        bound_ms = MTCI_SENTINEL_PAUSE_MS_MAX;
-    sentinel->failures++;
+    int64_t bound_ms =
+        mtci_pause_bound_ms(sentinel->failures++, MTCI_SENTINEL_PAUSE_MS_MIN,
+                            MTCI_SENTINEL_PAUSE_MS_MAX);
     sentinel->is_asked = false;
-    sentinel->retry_ms = now_ms + 1 + (int64_t)(random % bound_ms);
+    sentinel->retry_ms = now_ms + mtci_pause_ms(bound_ms, random);
     free_commands(&sentinel->conn.unsent);
 }
 
@@ -270,30 +255,26 @@ int64_t mtci_sentinel_due_ms(const mtci_sentinel *sentinel)
 
 /* -- beginning and end ---------------------------------------------------- */
 
-bool mtci_address_is(const mtci_redis_address *a, const mtci_redis_address *b)
-{
-    return a->port == b->port && strcmp(a->host, b->host) == 0;
-}
-
 void mtci_sentinel_init(mtci_sentinel *sentinel,
                         const mtci_redis_settings *settings,
-                        const mtci_redis_address *address,
+                        const mtci_address *address,
                         const mtci_sentinel_news *news)
 {
     const mtci_sentinel_settings *all = settings->sentinels;
+    *sentinel = (mtci_sentinel){
+        .news = news,
+        .master = all->master,
+        .is_used = true,
+    };
     sentinel->settings = (mtci_redis_settings){
-        .port = address->port,
+        .address = *address,
         .connect_ms = settings->connect_ms,
         .bulk_size_max = MTCI_RESP_LINE_SIZE_MAX,
         .protocol = 2, /* messages come between replies, told apart there */
         .clock = settings->clock,
     };
-    memcpy(sentinel->settings.host, address->host, sizeof address->host);
     memcpy(sentinel->settings.user, all->user, sizeof all->user);
     memcpy(sentinel->settings.password, all->password, sizeof all->password);
-    sentinel->master = all->master;
-    sentinel->news = news;
-    sentinel->is_used = true;
     mtci_conn_init(&sentinel->conn, &sentinel->settings);
     sentinel->conn.take_message = take_message;
     sentinel->conn.message_ctx = sentinel;

@@ -24,18 +24,17 @@ typedef struct mtci_sentinel mtci_sentinel;
 typedef struct mtci_sentinel_news {
     /* Where the master is; NULL: it does not know. */
     void (*found)(void *ctx, mtci_sentinel *sentinel,
-                  const mtci_redis_address *master);
+                  const mtci_address *master);
     /* The master has moved. */
-    void (*moved)(void *ctx, const mtci_redis_address *from,
-                  const mtci_redis_address *to);
+    void (*moved)(void *ctx, const mtci_address *from, const mtci_address *to);
     /* There is another sentinel. */
-    void (*named)(void *ctx, const mtci_redis_address *other);
+    void (*named)(void *ctx, const mtci_address *other);
     void *ctx;
 } mtci_sentinel_news;
 
 struct mtci_sentinel {
     mtci_redis_settings settings;
-    mtci_redis_address peer; /* as a number, once it was connected */
+    mtci_address peer; /* as a number, once it was connected */
     mtci_redis_conn conn;
     const mtci_sentinel_news *news;
     const char *master; /* the name, borrowed */
@@ -46,11 +45,11 @@ struct mtci_sentinel {
     int64_t retry_ms;
 };
 
-/* Fills a zeroed one; connects to nothing yet. settings: of the master's
+/* Connects to nothing yet. settings: of the master's
  * client, for the sentinels, the time-out and the clock. */
 void mtci_sentinel_init(mtci_sentinel *sentinel,
                         const mtci_redis_settings *settings,
-                        const mtci_redis_address *address,
+                        const mtci_address *address,
                         const mtci_sentinel_news *news);
 void mtci_sentinel_fini(mtci_sentinel *sentinel);
 
@@ -63,7 +62,5 @@ void mtci_sentinel_step(mtci_sentinel *sentinel, int64_t now_ms, short events,
 
 /* When to step again even if nothing comes, in boot time. */
 int64_t mtci_sentinel_due_ms(const mtci_sentinel *sentinel);
-
-bool mtci_address_is(const mtci_redis_address *a, const mtci_redis_address *b);
 
 #endif

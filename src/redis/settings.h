@@ -9,15 +9,11 @@
 
 #include "base/clock.h"
 #include "mtc/tier.h"
+#include "redis/address.h"
 #include "redis/reply.h"
 
 /* The most sentinels that are asked, those that others name included. */
 #define MTCI_SENTINELS_MAX 8
-
-typedef struct mtci_redis_address {
-    char host[256];
-    int port;
-} mtci_redis_address;
 
 /* The sentinels of one master. */
 typedef struct mtci_sentinel_settings {
@@ -25,7 +21,7 @@ typedef struct mtci_sentinel_settings {
     char user[256];      /* to log in to the sentinels; "": the default user */
     char password[2048]; /* "": no AUTH there */
     size_t count;
-    mtci_redis_address addresses[MTCI_SENTINELS_MAX];
+    mtci_address addresses[MTCI_SENTINELS_MAX];
 } mtci_sentinel_settings;
 
 /* Files are in PEM; "" where none is named. */
@@ -39,10 +35,9 @@ typedef struct mtci_tls_settings {
 } mtci_tls_settings;
 
 typedef struct mtci_redis_settings {
-    char host[256]; /* "" with a socket path */
-    int port;
-    /* Who knows the host and the port, in their place; NULL: nobody. Borrowed:
-     * outlives every client. */
+    mtci_address address; /* no host with a socket path */
+    /* Who knows the address, in its place; NULL: nobody. Borrowed: outlives
+     * every client. */
     const mtci_sentinel_settings *sentinels;
     char path[108];      /* Unix socket; "" with a host */
     char user[256];      /* "": the default user */

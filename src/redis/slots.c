@@ -3,9 +3,8 @@
  */
 #include "redis/slots.h"
 
-#include <stdio.h>
-
-#define PORT_MAX 65535
+#include "base/slice.h"
+#include "redis/resp_number.h"
 
 /* -- keys ---------------------------------------------------------------- */
 
@@ -40,38 +39,15 @@ uint16_t mtci_slot_of_key(mtc_slice key)
 
 /* -- addresses ----------------------------------------------------------- */
 
-static bool read_number(mtc_slice text, int max, int *out)
-{
-    const char *digits = text.data;
-    int sum = 0;
-    if (text.size == 0 || text.size > 5)
-        return false;
-    for (size_t i = 0; i < text.size; i++) {
-        if (digits[i] < '0' || digits[i] > '9')
-            return false;
-        sum = sum * 10 + (digits[i] - '0');
-    }
-    *out = sum;
-    return sum <= max;
-}
-
 /* A server that does not know its own name calls itself "?". */
 static bool read_host(mtc_slice text, const mtci_address *from,
                       mtci_address *out)
 {
-    const unsigned char *bytes = text.data;
     if (text.size == 0) {
         memcpy(out->host, from->host, sizeof out->host);
         return true;
     }
-    if (text.size >= sizeof out->host || (text.size == 1 && *bytes == '?'))
-        return false;
-    for (size_t i = 0; i < text.size; i++)
-        if (bytes[i] <= ' ' || bytes[i] > '~')
-            return false;
-    memcpy(out->host, bytes, text.size);
-    out->host[text.size] = '\0';
-    return true;
+    return !mtci_slice_is(text, "?") && mtci_address_set_host(out, text);
 }
 
 /* host:port; an IPv6 address has no brackets. */
@@ -85,7 +61,7 @@ static bool read_address(mtc_slice text, const mtci_address *from,
     size_t host_size = (size_t)(colon - bytes);
     mtc_slice port = mtc_bytes(colon + 1, text.size - host_size - 1);
     return read_host(mtc_bytes(bytes, host_size), from, out) &&
-           read_number(port, PORT_MAX, &out->port) && out->port > 0;
+           mtci_address_set_port(out, port);
 }
 
 /* -- replies ------------------------------------------------------------- */
@@ -101,25 +77,20 @@ static mtc_slice next_word(mtc_slice *text)
     return mtc_bytes(bytes, size);
 }
 
-static bool is_word(mtc_slice word, const char *text)
-{
-    return word.size == strlen(text) && memcmp(word.data, text, word.size) == 0;
-}
-
 mtci_redirection mtci_redirect_read(mtc_slice error, const mtci_address *from,
                                     uint16_t *slot, mtci_address *to)
 {
-    int number;
+    int64_t number;
     if (error.size == 0)
         return MTCI_REDIRECT_NONE;
     mtc_slice word = next_word(&error);
-    if (is_word(word, "TRYAGAIN") || is_word(word, "CLUSTERDOWN"))
+    if (mtci_slice_is(word, "TRYAGAIN") || mtci_slice_is(word, "CLUSTERDOWN"))
         return MTCI_REDIRECT_LATER;
-    bool is_moved = is_word(word, "MOVED");
-    if (!is_moved && !is_word(word, "ASK"))
+    bool is_moved = mtci_slice_is(word, "MOVED");
+    if (!is_moved && !mtci_slice_is(word, "ASK"))
         return MTCI_REDIRECT_NONE;
-    if (!read_number(next_word(&error), MTCI_SLOT_COUNT - 1, &number) ||
-        !read_address(next_word(&error), from, to))
+    if (!mtci_resp_parse_integer(next_word(&error), &number) || number < 0 ||
+        number >= MTCI_SLOT_COUNT || !read_address(next_word(&error), from, to))
         return MTCI_REDIRECT_NONE;
     *slot = (uint16_t)number;
     return is_moved ? MTCI_REDIRECT_MOVED : MTCI_REDIRECT_ASK;
@@ -132,7 +103,7 @@ static mtc_status read_node(const mtci_reply *node, const mtci_address *from,
     if (node->type != MTCI_REPLY_ARRAY || node->count < 2 ||
         !(node->items[0].type & (MTCI_REPLY_BULK | MTCI_REPLY_NIL)) ||
         node->items[1].type != MTCI_REPLY_INTEGER ||
-        node->items[1].integer < 0 || node->items[1].integer > PORT_MAX)
+        node->items[1].integer < 0 || node->items[1].integer > MTCI_PORT_MAX)
         return MTC_E_CORRUPT;
     out->port = (int)node->items[1].integer;
     bool is_known = read_host(mtci_reply_slice(&node->items[0]), from, out);

@@ -5,15 +5,10 @@
 #ifndef MTCI_REDIS_SLOTS_H
 #define MTCI_REDIS_SLOTS_H
 
+#include "redis/address.h"
 #include "redis/reply.h"
 
 #define MTCI_SLOT_COUNT 16384u
-
-/* Where a node is. */
-typedef struct mtci_address {
-    char host[256];
-    int port;
-} mtci_address;
 
 /* The CRC16 that the cluster specification asks for (XMODEM). */
 uint16_t mtci_crc16(mtc_slice bytes);

@@ -527,8 +527,8 @@ static tls_state *new_state(void)
 
 static void reset(tls_state *tls, const mtci_redis_settings *settings)
 {
-    const char *name =
-        settings->tls.name[0] != '\0' ? settings->tls.name : settings->host;
+    const char *name = settings->tls.name[0] != '\0' ? settings->tls.name
+                                                     : settings->address.host;
     snprintf(tls->host, sizeof tls->host, "%s", name);
     size_t size = strlen(tls->host);
     if (size > 0 && tls->host[size - 1] == '.')

@@ -35,8 +35,7 @@ static mtci_node *node_new(const mtci_redis_settings *settings,
     node->settings = settings;
     snprintf(node->name, sizeof node->name, "%.60s:%d", address->host,
              address->port);
-    memcpy(own.host, address->host, sizeof own.host);
-    own.port = address->port;
+    own.address = *address;
     own.log = node_log;
     own.log_ctx = node;
     mtc_status status = mtci_client_new(&own, &node->client);
@@ -100,8 +99,7 @@ uint16_t mtci_topology_node(mtci_topology *topology,
 {
     for (uint16_t i = 0; i < topology->count; i++) {
         const mtci_node *node = topology->nodes[i];
-        if (node && node->address.port == address->port &&
-            strcmp(node->address.host, address->host) == 0)
+        if (node && mtci_address_is(&node->address, address))
             return i;
     }
     uint16_t index = free_index(topology);

@@ -403,7 +403,7 @@ static void names_and_sockets_are_addresses_too(void **state)
 {
     test_server *server = *state;
     mtci_redis_client *client = open_client(server);
-    snprintf(mtci_client_settings(client)->host, 16, "%s", own_host());
+    snprintf(mtci_client_settings(client)->address.host, 16, "%s", own_host());
     expect_answer(client, MTCI_REPLY_STATUS, "PING", "+PONG");
     mtci_client_free(client);
     client = open_client(server);

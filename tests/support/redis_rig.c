@@ -44,8 +44,7 @@ mtc_tier *redis_rig_tier(const char *url, mtc_error *error)
 mtci_redis_settings redis_rig_settings(int port)
 {
     mtci_redis_settings settings = {
-        .host = "127.0.0.1",
-        .port = port,
+        .address = {"127.0.0.1", port},
         .connect_ms = 500,
         .bulk_size_max = (size_t)64 << 20,
         .clock = mtci_clock_boot,
@@ -67,10 +66,10 @@ mtci_redis_settings redis_rig_sentinels(const int *ports,
     mtci_redis_settings settings = redis_rig_settings(0);
     *sentinels = (mtci_sentinel_settings){.master = "mymaster"};
     for (; ports[sentinels->count] != 0; sentinels->count++) {
-        mtci_redis_address *address = &sentinels->addresses[sentinels->count];
-        *address = (mtci_redis_address){"127.0.0.1", ports[sentinels->count]};
+        mtci_address *address = &sentinels->addresses[sentinels->count];
+        *address = (mtci_address){"127.0.0.1", ports[sentinels->count]};
     }
-    settings.host[0] = '\0';
+    settings.address.host[0] = '\0';
     settings.sentinels = sentinels;
     return settings;
 }

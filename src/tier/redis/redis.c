@@ -57,20 +57,11 @@ static const mtc_tier_ops redis_ops;
 
 /* -- requests ------------------------------------------------------------ */
 
-/* An error reply among those that a command got, or NULL. */
-static const mtci_reply *find_error(const mtci_redis_command *command)
-{
-    for (size_t i = command->replied; i > 0; i--)
-        if (command->replies[i - 1].type == MTCI_REPLY_ERROR)
-            return &command->replies[i - 1];
-    return NULL;
-}
-
 /* How a command failed, its own way or the server's; MTC_OK: it did not. */
 static mtc_status explain(redis_tier *tier, const mtci_redis_command *command,
                           char failure[FAILURE_SIZE])
 {
-    const mtci_reply *error = find_error(command);
+    const mtci_reply *error = mtci_command_error(command);
     if (command->status != MTC_OK) {
         snprintf(failure, FAILURE_SIZE, "%s",
                  command->failure ? command->failure : "");
@@ -244,11 +235,12 @@ static mtc_status read_address(const mtci_url *url,
                                mtci_redis_settings *settings, mtc_error *error)
 {
     const char *host = url->host[0] != '\0' ? url->host : "127.0.0.1";
-    settings->port = url->port != 0 ? url->port : PORT_DEFAULT;
-    if (!copy_text(host, settings->host, sizeof settings->host))
+    mtci_address *address = &settings->address;
+    address->port = url->port != 0 ? url->port : PORT_DEFAULT;
+    if (!copy_text(host, address->host, sizeof address->host))
         return mtci_fail(error, MTC_E_INVALID, PART,
                          "redis: the host is longer than %zu bytes",
-                         sizeof settings->host - 1);
+                         sizeof address->host - 1);
     if (!read_db(url->path, &settings->db))
         return mtci_fail(error, MTC_E_INVALID, PART,
                          "redis: the path must be a database number, 0 to "

@@ -25,7 +25,7 @@ static mtc_status read_hosts(const mtci_url *url, mtc_error *error,
         return refuse(error, "more than 8 sentinels");
     for (size_t i = 0; i < url->host_count; i++) {
         const mtci_url_host *host = &url->hosts[i];
-        mtci_redis_address *address = &sentinels->addresses[i];
+        mtci_address *address = &sentinels->addresses[i];
         int size =
             snprintf(address->host, sizeof address->host, "%s", host->name);
         if (size == 0 || size >= (int)sizeof address->host)

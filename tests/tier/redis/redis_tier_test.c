@@ -370,10 +370,10 @@ static void a_url_says_where_and_how(void **state)
     assert_non_null(tier);
     const mtci_redis_settings *settings =
         mtci_client_settings(mtci_redis_tier_client(tier));
-    assert_string_equal(settings->host, "host");
+    assert_string_equal(settings->address.host, "host");
     assert_string_equal(settings->user, "me");
     assert_string_equal(settings->password, "p@ss");
-    assert_int_equal(settings->port, 7);
+    assert_int_equal(settings->address.port, 7);
     assert_int_equal(settings->db, 12);
     assert_int_equal(settings->connect_ms, 2000);
     tier->ops->close(tier);
