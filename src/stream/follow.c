@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "base/slice.h"
+
 /* The newest id, once: asked again, what came in between would be lost. */
 static mtc_status resolve_end(mtci_followed *item)
 {
@@ -79,11 +81,9 @@ static mtc_status read_once(const mtci_follow *follow, size_t entries_max,
 /* "last-generated-id" among the names and values of XINFO STREAM. */
 static mtc_status find_last(const mtci_reply *info, mtc_stream_id *last)
 {
-    static const char NAME[] = "last-generated-id";
     for (size_t i = 0; i + 1 < info->count; i += 2) {
-        mtc_slice name = mtci_reply_slice(&info->items[i]);
-        if (name.size == sizeof NAME - 1 &&
-            memcmp(name.data, NAME, name.size) == 0)
+        if (mtci_slices_equal(mtci_reply_slice(&info->items[i]),
+                              mtc_str("last-generated-id")))
             return mtc_stream_id_parse(mtci_reply_slice(&info->items[i + 1]),
                                        last);
     }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/slice.h"
 #include "stream/batch.h"
 #include "stream/follow.h"
 
@@ -50,7 +51,7 @@ static mtc_status check(mtc_stream *const *streams, size_t count,
         for (size_t j = 0; j < i; j++) {
             mtc_slice a = mtci_stream_key(streams[i]);
             mtc_slice b = mtci_stream_key(streams[j]);
-            if (a.size == b.size && memcmp(a.data, b.data, a.size) == 0)
+            if (mtci_slices_equal(a, b))
                 return mtci_fail(error, MTC_E_INVALID, PART,
                                  "two of the streams have one key");
         }
@@ -109,8 +110,7 @@ void mtc_tail_close(mtc_tail **tail)
 static size_t find_item(const mtc_tail *tail, mtc_slice key)
 {
     for (size_t i = 0; i < tail->count; i++) {
-        mtc_slice own = mtci_stream_key(tail->items[i].stream);
-        if (own.size == key.size && memcmp(own.data, key.data, key.size) == 0)
+        if (mtci_slices_equal(mtci_stream_key(tail->items[i].stream), key))
             return i;
     }
     return tail->count;
