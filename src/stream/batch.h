@@ -21,6 +21,13 @@ size_t mtci_streams_count(const mtci_reply *reply);
 mtc_slice mtci_streams_take(mtci_reply *reply, size_t index,
                             mtci_reply *entries);
 
+/* The entries of the only one; the reply is given back. MTC_OK; MTC_MISS: it is
+ * nil; MTC_E_CORRUPT: there is not one. */
+mtc_status mtci_streams_take_only(mtci_reply *reply, mtci_reply *entries);
+
+/* The id of the last entry of a batch, which has one. */
+mtc_stream_id mtci_batch_last_id(const mtc_stream_batch *batch);
+
 /* Entries that a group still has pending but the stream no longer has, [id,
  * nil] or nil, are taken out of the list; their ids, as far as they are told,
  * go to deleted, which has room for all. The last id of either kind goes to

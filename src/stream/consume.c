@@ -48,21 +48,6 @@ static mtci_redis_command *make_read(const mtc_group *group, const want *want)
     return command;
 }
 
-/* The entries of the one stream. */
-static mtc_status take_entries(mtci_answer *answer, mtci_reply *entries)
-{
-    mtc_status status = MTC_OK;
-    *entries = (mtci_reply){0};
-    if (answer->reply.type == MTCI_REPLY_NIL)
-        return MTC_MISS;
-    if (mtci_streams_count(&answer->reply) == 1)
-        mtci_streams_take(&answer->reply, 0, entries);
-    else
-        status = MTC_E_CORRUPT;
-    mtci_reply_fini(&answer->reply);
-    return status;
-}
-
 /* The stream or the group was taken away. */
 static bool is_gone(const mtci_answer *answer)
 {
@@ -108,7 +93,7 @@ static mtc_status read_new(mtc_group *group, size_t count, int64_t wait_ms,
         if (status != MTC_OK)
             return status;
         atomic_store(&group->had_group, true);
-        status = take_entries(&answer, entries);
+        status = mtci_streams_take_only(&answer.reply, entries);
         if (status != MTC_MISS || left_ms <= 0)
             return status;
     }
@@ -121,8 +106,7 @@ mtc_status mtc_group_read(mtc_group *group, size_t count, int64_t wait_ms,
     if (!batch)
         return MTC_E_INVALID;
     *batch = NULL;
-    if (!group || count == 0 || count > MTC_STREAM_COUNT_MAX || wait_ms < 0 ||
-        wait_ms > MTCI_STREAM_WAIT_MS_MAX)
+    if (!group || !mtci_stream_is_count(count) || !mtci_stream_is_wait(wait_ms))
         return MTC_E_INVALID;
     mtc_status status = mtci_stream_enter(group->stream);
     if (status != MTC_OK)
@@ -168,7 +152,7 @@ static mtc_status read_own(mtc_group *group, mtc_stream_id *cursor,
         if (status == MTC_E_INVALID && is_gone(&answer))
             return MTC_MISS;
         if (status == MTC_OK)
-            status = take_entries(&answer, &entries);
+            status = mtci_streams_take_only(&answer.reply, &entries);
         if (status == MTC_OK)
             status = sift(group, &entries, &last, batch);
         if (status >= 0)
@@ -183,7 +167,7 @@ mtc_status mtc_group_read_own(mtc_group *group, mtc_stream_id *cursor,
     if (!batch)
         return MTC_E_INVALID;
     *batch = NULL;
-    if (!group || !cursor || count == 0 || count > MTC_STREAM_COUNT_MAX)
+    if (!group || !cursor || !mtci_stream_is_count(count))
         return MTC_E_INVALID;
     mtc_status status = mtci_stream_enter(group->stream);
     if (status != MTC_OK)
@@ -240,8 +224,7 @@ mtc_status mtc_group_claim(mtc_group *group, int64_t idle_ms,
     if (!batch)
         return MTC_E_INVALID;
     *batch = NULL;
-    if (!group || !cursor || idle_ms < 0 || count == 0 ||
-        count > MTC_STREAM_COUNT_MAX)
+    if (!group || !cursor || idle_ms < 0 || !mtci_stream_is_count(count))
         return MTC_E_INVALID;
     mtc_status status = mtci_stream_enter(group->stream);
     if (status != MTC_OK)
@@ -347,7 +330,7 @@ static void choose(loop *loop, mtc_status status)
 {
     int64_t now_ms = mtci_stream_now_ms(loop->group->stream);
     int64_t every_ms = loop->group->options.claim_every_ms;
-    bool is_through = loop->cursor.ms == 0 && loop->cursor.sequence == 0;
+    bool is_through = mtci_id_is_zero(loop->cursor);
     if (loop->source == OWN && status == MTC_MISS) {
         turn_to(loop, NEW);
     } else if (loop->source == CLAIMED && is_through) {

@@ -126,7 +126,7 @@ static mtc_status look_for_restarts(const mtci_follow *follow,
     *has_restarted = false;
     for (size_t i = 0; i < follow->count && status == MTC_OK; i++) {
         mtci_followed *item = &follow->items[i];
-        if (item->cursor.ms != 0 || item->cursor.sequence != 0)
+        if (!mtci_id_is_zero(item->cursor))
             status = look_for_restart(item, has_restarted);
     }
     return status;

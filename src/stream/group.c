@@ -141,7 +141,7 @@ mtc_status mtc_group_acknowledge(mtc_group *group, const mtc_stream_id *ids,
     int64_t done;
     if (acknowledged)
         *acknowledged = 0;
-    if (!group || !ids || count == 0 || count > MTC_STREAM_COUNT_MAX)
+    if (!group || !ids || !mtci_stream_is_count(count))
         return MTC_E_INVALID;
     mtci_redis_command *command =
         mtci_group_command(group, MTCI_REPLY_INTEGER, "XACK", count);
@@ -246,7 +246,7 @@ mtc_status mtc_group_list_pending(mtc_group *group, mtc_stream_id *first,
     mtci_reply reply;
     if (list)
         *list = NULL;
-    if (!group || !first || !list || count == 0 || count > MTC_STREAM_COUNT_MAX)
+    if (!group || !first || !list || !mtci_stream_is_count(count))
         return MTC_E_INVALID;
     if (mtci_id_is_end(*first))
         return MTC_MISS;

@@ -65,6 +65,11 @@ mtc_status mtci_stream_call(const mtc_stream *stream,
 /* Adds an id as the server spells it. */
 void mtci_stream_add_id(mtci_redis_command *command, mtc_stream_id id);
 
+static inline bool mtci_id_is_zero(mtc_stream_id id)
+{
+    return id.ms == 0 && id.sequence == 0;
+}
+
 static inline bool mtci_id_is_end(mtc_stream_id id)
 {
     return id.ms == UINT64_MAX && id.sequence == UINT64_MAX;
@@ -73,6 +78,16 @@ static inline bool mtci_id_is_end(mtc_stream_id id)
 static inline bool mtci_id_is_before(mtc_stream_id a, mtc_stream_id b)
 {
     return a.ms < b.ms || (a.ms == b.ms && a.sequence < b.sequence);
+}
+
+static inline bool mtci_stream_is_count(size_t count)
+{
+    return count > 0 && count <= MTC_STREAM_COUNT_MAX;
+}
+
+static inline bool mtci_stream_is_wait(int64_t wait_ms)
+{
+    return wait_ms >= 0 && wait_ms <= MTCI_STREAM_WAIT_MS_MAX;
 }
 
 /* The id behind; the last one has none and stays. */

@@ -131,8 +131,7 @@ static mtc_status hand_out(mtc_tail *tail, size_t *index,
     if (status != MTC_OK)
         return status;
     *index = found;
-    tail->items[found].cursor =
-        mtc_stream_batch_id(*batch, mtc_stream_batch_count(*batch) - 1);
+    tail->items[found].cursor = mtci_batch_last_id(*batch);
     return MTC_OK;
 }
 
@@ -184,8 +183,8 @@ mtc_status mtc_tail_read(mtc_tail *tail, size_t count, int64_t wait_ms,
     if (!batch)
         return MTC_E_INVALID;
     *batch = NULL;
-    if (!tail || !index || count == 0 || count > MTC_STREAM_COUNT_MAX ||
-        wait_ms < 0 || wait_ms > MTCI_STREAM_WAIT_MS_MAX)
+    if (!tail || !index || !mtci_stream_is_count(count) ||
+        !mtci_stream_is_wait(wait_ms))
         return MTC_E_INVALID;
     mtc_stream *stream = tail->link.stream;
     mtc_status status = mtci_stream_enter(stream);
