@@ -7,35 +7,35 @@
 #include "stream/batch.h"
 #include "stream/group.h"
 
-#define PAUSE_MS_MIN 10
-#define PAUSE_MS_MAX 1000
 /* How often a group is made again within one read. */
 #define MAKES_MAX 3
 
 /* -- reading --------------------------------------------------------------- */
 
 typedef struct want {
+    const mtc_group *group;
     size_t count;
-    int64_t block_ms;            /* 0: do not wait */
     const mtc_stream_id *cursor; /* own pending behind it; NULL: new ones */
 } want;
 
-static mtci_redis_command *make_read(const mtc_group *group, const want *want)
+static mtci_redis_command *make_read(const void *ctx, int64_t wait_ms)
 {
+    const want *want = ctx;
+    const mtc_group *group = want->group;
     mtci_redis_command *command =
         mtci_command_new(MTCI_REPLY_ARRAY | MTCI_REPLY_NIL);
     if (!command)
         return NULL;
-    mtci_resp_begin(&command->bytes, want->block_ms > 0 ? 11 : 9);
+    mtci_resp_begin(&command->bytes, wait_ms > 0 ? 11 : 9);
     mtci_resp_add_text(&command->bytes, "XREADGROUP");
     mtci_resp_add_text(&command->bytes, "GROUP");
     mtci_resp_add(&command->bytes, group->name);
     mtci_resp_add(&command->bytes, group->consumer);
     mtci_resp_add_text(&command->bytes, "COUNT");
     mtci_resp_add_number(&command->bytes, (int64_t)want->count);
-    if (want->block_ms > 0) {
+    if (wait_ms > 0) {
         mtci_resp_add_text(&command->bytes, "BLOCK");
-        mtci_resp_add_number(&command->bytes, want->block_ms);
+        mtci_resp_add_number(&command->bytes, wait_ms);
     }
     mtci_resp_add_text(&command->bytes, "STREAMS");
     mtci_resp_add(&command->bytes, mtci_stream_key(group->stream));
@@ -55,35 +55,19 @@ static bool is_gone(const mtci_answer *answer)
            mtci_failed_with(answer, "UNBLOCKED the stream key");
 }
 
-/* In a cluster, what the link did not find is looked for without it. After any
- * other failure new entries may have been given to this consumer already. */
-static mtc_status call_read(mtc_group *group, const want *want,
-                            mtci_answer *answer)
-{
-    const struct want now = {want->count, 0, want->cursor};
-    mtc_status status = mtci_link_call(&group->link, make_read(group, want),
-                                       want->block_ms, answer);
-    if (status != MTC_PENDING)
-        return status;
-    status = mtci_stream_call(group->stream, make_read(group, &now), answer);
-    bool is_empty = status == MTC_OK && answer->reply.type == MTCI_REPLY_NIL;
-    if (is_empty && want->block_ms > 0)
-        mtci_link_pause(&group->link, MTCI_STREAM_FOLLOW_MS);
-    return status;
-}
-
 static mtc_status read_new(mtc_group *group, size_t count, int64_t wait_ms,
                            mtci_reply *entries)
 {
     int64_t until_ms = mtci_stream_now_ms(group->stream) + wait_ms;
+    const want want = {group, count, NULL};
+    /* Entries that a lost reply gave are pending: not to be given again. */
+    const mtci_link_read read = {make_read, &want, false};
     unsigned makes = 0;
     for (;;) {
         mtci_answer answer;
         int64_t left_ms = until_ms - mtci_stream_now_ms(group->stream);
-        want want = {count, left_ms > 0 ? left_ms : 0, NULL};
-        if (want.block_ms > MTCI_STREAM_BLOCK_MS_MAX)
-            want.block_ms = MTCI_STREAM_BLOCK_MS_MAX;
-        mtc_status status = call_read(group, &want, &answer);
+        mtc_status status = mtci_link_ask(&group->link, &read,
+                                          left_ms > 0 ? left_ms : 0, &answer);
         if (status < 0 && is_gone(&answer) && makes++ < MAKES_MAX) {
             status = mtci_group_make(group);
             if (status < 0)
@@ -146,9 +130,8 @@ static mtc_status read_own(mtc_group *group, mtc_stream_id *cursor,
         mtci_answer answer;
         mtci_reply entries;
         mtc_stream_id last = *cursor;
-        const want want = {count, 0, cursor};
-        status =
-            mtci_stream_call(group->stream, make_read(group, &want), &answer);
+        const want want = {group, count, cursor};
+        status = mtci_stream_call(group->stream, make_read(&want, 0), &answer);
         if (status == MTC_E_INVALID && is_gone(&answer))
             return MTC_MISS;
         if (status == MTC_OK)
@@ -266,10 +249,7 @@ static bool is_passing(mtc_status status)
 
 static void pause_loop(loop *loop)
 {
-    mtci_link_pause(&loop->group->link, loop->pause_ms);
-    loop->pause_ms *= 2;
-    if (loop->pause_ms > PAUSE_MS_MAX)
-        loop->pause_ms = PAUSE_MS_MAX;
+    mtci_link_back_off(&loop->group->link, INT64_MAX, &loop->pause_ms);
 }
 
 /* What was handled is acknowledged, however long the server is away, so that
@@ -346,7 +326,7 @@ static mtc_status run_once(loop *loop)
     mtc_stream_batch *batch = NULL;
     mtc_status status = read_next(loop, &batch);
     if (status >= 0)
-        loop->pause_ms = PAUSE_MS_MIN;
+        loop->pause_ms = MTCI_STREAM_PAUSE_MS_MIN;
     mtc_status handled = status == MTC_OK ? handle(loop, batch) : status;
     mtc_stream_batch_free(&batch);
     if (status >= 0)
@@ -386,7 +366,7 @@ mtc_status mtc_group_run(mtc_group *group, mtc_group_handler handler, void *ctx)
     loop loop = {.group = group,
                  .handler = handler,
                  .ctx = ctx,
-                 .pause_ms = PAUSE_MS_MIN};
+                 .pause_ms = MTCI_STREAM_PAUSE_MS_MIN};
     loop.done = calloc((size_t)group->options.batch_count, sizeof *loop.done);
     loop.claim_ms = INT64_MAX;
     if (group->options.claim_every_ms > 0)

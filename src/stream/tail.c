@@ -10,9 +10,7 @@
 #include "stream/batch.h"
 #include "stream/follow.h"
 
-#define PART         "tail"
-#define PAUSE_MS_MIN 10
-#define PAUSE_MS_MAX 1000
+#define PART "tail"
 
 struct mtc_tail {
     mtci_link link;
@@ -143,7 +141,7 @@ static mtc_status fetch(mtc_tail *tail, size_t count, int64_t wait_ms)
     const mtc_stream *stream = tail->link.stream;
     int64_t until_ms = mtci_stream_now_ms(stream) + wait_ms;
     int64_t left_ms = wait_ms;
-    int64_t pause_ms = PAUSE_MS_MIN;
+    int64_t pause_ms = MTCI_STREAM_PAUSE_MS_MIN;
     mtci_reply_fini(&tail->reply);
     tail->next = 0;
     for (;;) {
@@ -153,8 +151,7 @@ static mtc_status fetch(mtc_tail *tail, size_t count, int64_t wait_ms)
         bool is_away = status == MTC_E_UNAVAILABLE || status == MTC_E_TIMEOUT;
         if (!is_away || left_ms <= 0)
             return status;
-        mtci_link_pause(&tail->link, pause_ms < left_ms ? pause_ms : left_ms);
-        pause_ms = 2 * pause_ms < PAUSE_MS_MAX ? 2 * pause_ms : PAUSE_MS_MAX;
+        mtci_link_back_off(&tail->link, left_ms, &pause_ms);
         if (mtci_link_state(&tail->link) != MTC_OK)
             return mtci_link_state(&tail->link);
         left_ms = until_ms - mtci_stream_now_ms(stream);
