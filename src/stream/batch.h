@@ -1,5 +1,5 @@
 /*
- * Batches: replies to XREAD and XREVRANGE, checked, with accessors.
+ * Batches: replies to whatever reads entries, checked, with accessors.
  * Immutable once made; any thread.
  */
 #ifndef MTCI_STREAM_BATCH_H
