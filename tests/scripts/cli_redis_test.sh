@@ -31,8 +31,8 @@ ends 'remove' 0 "$mtc" remove user:1
 same 'remove' 0 "$(redis EXISTS user:1)"
 ends 'removed' 1 "$mtc" get user:1
 head -c 5000000 /dev/urandom >big
-ends 'a large value' 0 "$mtc" set big <big
-ends 'comes back' 0 "$mtc" get big
+ends 'a large value' 0 "$mtc" set big --tiers "$redis_url?deadline=10s" <big
+ends 'comes back' 0 "$mtc" get big --tiers "$redis_url?deadline=10s"
 cmp -s big out || fail 'a large value comes back'
 ends 'health' 0 "$mtc" health --json
 same 'health' healthy "$(field state)"
