@@ -11,14 +11,13 @@
 #include "tier/open.h"
 
 #define TEXT_SIZE_MAX 4096u
-/* More than the options of a tier take. */
-#define OPTION_WORDS 64
-
 static void set_options(const mtci_url *url)
 {
-    int64_t options[OPTION_WORDS] = {0};
     mtc_error error;
     bool is_known;
+    void *options = calloc(1, mtci_redis_kind.options_size);
+    if (!options)
+        abort();
     mtci_options_default(mtci_redis_kind.options, options);
     for (size_t i = 0; i < url->param_count; i++) {
         mtc_status status =
@@ -27,6 +26,7 @@ static void set_options(const mtci_url *url)
         if (status != MTC_OK && error.text[0] == '\0')
             abort();
     }
+    free(options);
 }
 
 static void check_redacted(const char *text, const mtci_url *url)
