@@ -152,8 +152,9 @@ static mtc_status fetch(mtc_tail *tail, size_t count, int64_t wait_ms)
         if (!is_away || left_ms <= 0)
             return status;
         mtci_link_back_off(&tail->link, left_ms, &pause_ms);
-        if (mtci_link_state(&tail->link) != MTC_OK)
-            return mtci_link_state(&tail->link);
+        status = mtci_link_state(&tail->link);
+        if (status != MTC_OK)
+            return status;
         left_ms = until_ms - mtci_stream_now_ms(stream);
         if (left_ms < 0)
             left_ms = 0;
