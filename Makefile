@@ -40,7 +40,7 @@ docs:
 
 fuzz:
 	$(DEPS) build test fuzz
-	$(call BUILD,fuzz,,--target fuzz_reader fuzz_writer fuzz_url)
+	$(call BUILD,fuzz,,--target fuzzers)
 	@scripts/fuzz.sh build/fuzz $(FUZZ_SECONDS)
 
 bench:
@@ -57,7 +57,7 @@ install:
 	@test -n "$(DESTDIR)" || test "$$(id -u)" != 0 || ldconfig
 
 deps:
-	$(DEPS) build test check docs
+	$(DEPS) build test fuzz check docs
 
 clean:
 	@rm -rf build

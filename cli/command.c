@@ -108,7 +108,7 @@ static const char BENCH_TEXT[] =
     "          is got once, by all threads together\n"
     "  l2-set  the same keys set in both tiers\n"
     "\n"
-    "The first five take turns with limit, in as many threads and for as long\n"
+    "The first four take turns with limit, in as many threads and for as long\n"
     "again, and are shown as a share of it. --batch is for read, evict, hot "
     "and\n"
     "l2-get. The l2 workloads open a new cache for each of five rounds; their\n"

@@ -14,8 +14,8 @@
 #define TOOL_VERSION                                                           \
     DOTTED(MTC_VERSION_MAJOR, MTC_VERSION_MINOR, MTC_VERSION_PATCH)
 
-/* Columns of a line. */
-#define WIDTH 79
+/* Where a synopsis goes on. */
+#define SYNOPSIS_MARGIN 12
 
 static const char OUTLINE[] =
     "mtc: a multi-tier cache from the command line\n"
@@ -25,7 +25,8 @@ static const char OUTLINE[] =
 static const char EXITS[] =
     "Exit status\n"
     "  0  done\n"
-    "  1  miss: no tier has the key, or the stream has no such entry\n"
+    "  1  miss: no tier has the key, the stream has no such entry, or what\n"
+    "     was to be added is there already\n"
     "  2  usage: a wrong command, option, URL or number of words\n"
     "  3  failed\n";
 
@@ -78,18 +79,6 @@ static void write_overview(void)
     printf("\n%s\n%s\n%s", EXITS, ENVIRONMENT, TOPICS);
 }
 
-/* Writes a word of a synopsis, on a new line where the old one is full. */
-static void write_word(FILE *out, const char *word, size_t *column)
-{
-    size_t size = strlen(word) + 1;
-    if (*column + size > WIDTH) {
-        fputs("\n           ", out);
-        *column = 11;
-    }
-    fprintf(out, " %s", word);
-    *column += size;
-}
-
 /* "usage: mtc set [--ttl DURATION] KEY [VALUE]" */
 static void write_synopsis(FILE *out, const command *command)
 {
@@ -102,10 +91,10 @@ static void write_synopsis(FILE *out, const command *command)
         snprintf(word, sizeof word,
                  row->argument != NULL ? "[--%s %s]" : "[--%s]", row->name,
                  row->argument);
-        write_word(out, word, &column);
+        output_word(out, mtc_str(word), SYNOPSIS_MARGIN, &column);
     }
     if (command->words[0] != '\0')
-        write_word(out, command->words, &column);
+        output_word(out, mtc_str(command->words), SYNOPSIS_MARGIN, &column);
     fputc('\n', out);
 }
 
@@ -146,7 +135,7 @@ tool_exit command_help(const args *args, char **words)
         help_command(command);
         return TOOL_DONE;
     }
-    complain("help: no such topic: %s", words[0]);
+    complain("help: no such topic: %s; mtc help lists the commands", words[0]);
     return TOOL_USAGE;
 }
 

@@ -26,8 +26,9 @@ static const example EXAMPLES[] = {
     {"noop:", "keeps nothing"},
 };
 
-#define MARGIN        25
-#define WIDTH         79
+/* Of the longest: sentinel_password. */
+#define NAME_WIDTH    17
+#define MARGIN        (NAME_WIDTH + 13)
 #define EXAMPLE_COUNT (sizeof EXAMPLES / sizeof EXAMPLES[0])
 
 static const char *scope_title(const char *scope)
@@ -43,23 +44,12 @@ static bool begins_scope(size_t index, const char *scope)
            strcmp(before.scope, scope) != 0;
 }
 
-/* Text behind a margin, in lines of at most 79 columns. The first line is
- * begun already, up to column. */
+/* Text behind the margin, where the line is up to column. */
 static void write_wrapped(const char *text, size_t column)
 {
-    bool is_begun = false;
     while (*text != '\0') {
         size_t size = strcspn(text, " ");
-        if (is_begun && column + 1 + size > WIDTH) {
-            printf("\n%*s", MARGIN, "");
-            column = MARGIN;
-        } else if (is_begun) {
-            putchar(' ');
-            column++;
-        }
-        is_begun = true;
-        fwrite(text, 1, size, stdout);
-        column += size;
+        output_word(stdout, mtc_bytes(text, size), MARGIN, &column);
         text += size;
         text += strspn(text, " ");
     }
@@ -72,17 +62,17 @@ static void write_text(void)
     printf("A tier is named by a URL; a cache has one or more, separated by\n"
            "spaces, the fastest first. Options stand behind ? and &.\n\n");
     for (size_t i = 0; i < EXAMPLE_COUNT; i++)
-        printf("  %-32s  %s\n", EXAMPLES[i].url, EXAMPLES[i].text);
+        printf("  %-36s  %s\n", EXAMPLES[i].url, EXAMPLES[i].text);
     for (size_t i = 0; mtc_option_get(i, &option) == MTC_OK; i++) {
         if (begins_scope(i, option.scope))
             printf("\nOptions of %s\n", scope_title(option.scope));
-        printf("  %-12s %-9s ", option.name, option.kind);
-        write_wrapped(option.text, MARGIN);
+        printf("  %-*s %-9s", NAME_WIDTH, option.name, option.kind);
+        write_wrapped(option.text, MARGIN - 1);
         if (option.fallback[0] != '\0')
             printf("%*sdefault %s\n", MARGIN, "", option.fallback);
         if (option.range[0] != '\0') {
-            printf("%*srange ", MARGIN, "");
-            write_wrapped(option.range, MARGIN + strlen("range "));
+            printf("%*srange", MARGIN, "");
+            write_wrapped(option.range, MARGIN + strlen("range"));
         }
     }
 }

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -45,6 +44,17 @@ bool output_bytes(mtc_slice bytes)
         left -= (size_t)written;
     }
     return true;
+}
+
+void output_word(FILE *out, mtc_slice word, size_t margin, size_t *column)
+{
+    if (*column + 1 + word.size > OUTPUT_WIDTH) {
+        fprintf(out, "\n%*s", (int)margin - 1, "");
+        *column = margin - 1;
+    }
+    fputc(' ', out);
+    fwrite(word.data, 1, word.size, out);
+    *column += 1 + word.size;
 }
 
 tool_exit output_finish(tool_exit exit)

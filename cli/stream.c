@@ -20,7 +20,8 @@ static void report_publish(const args *args, mtc_status status,
         return;
     }
     json json = session_json(status);
-    json_text(&json, "id", text);
+    if (status != MTC_MISS)
+        json_text(&json, "id", text);
     session_json_end(&json);
 }
 
@@ -28,20 +29,17 @@ static tool_exit publish(const args *args, const char *key,
                          const mtc_field *fields, size_t count,
                          const mtc_publish_options *options)
 {
-    mtc_cache *cache = NULL;
-    mtc_stream *stream = NULL;
-    mtc_stream_id id = {0, 0};
-    tool_exit opened = stream_session_open(args, key, &cache, &stream);
+    stream_session session;
+    mtc_stream_id id = options->id;
+    tool_exit opened =
+        stream_session_open(args, "stream publish", key, &session);
     if (opened != TOOL_DONE)
         return opened;
     mtc_status status =
-        mtc_stream_publish_with(stream, fields, count, options, &id);
+        mtc_stream_publish_with(session.stream, fields, count, options, &id);
     if (status == MTC_OK || (status > 0 && args->json))
-        report_publish(args, status, status == MTC_OK ? id : options->id);
-    else if (status < 0)
-        session_complain(cache, "stream publish", mtc_status_text(status));
-    stream_session_close(&cache, &stream);
-    return stream_session_exit(status);
+        report_publish(args, status, id);
+    return stream_session_end(&session, status);
 }
 
 tool_exit command_publish(const args *args, char **words)
@@ -49,7 +47,7 @@ tool_exit command_publish(const args *args, char **words)
     size_t count = 0;
     mtc_publish_options options = MTC_PUBLISH_OPTIONS_INIT;
     options.flags = args->existing ? MTC_PUBLISH_EXISTING_ONLY : 0;
-    if (!stream_session_id("id", args->id, &options.id))
+    if (!stream_session_id("--id", args->id, &options.id))
         return TOOL_USAGE;
     if (args->limit > 0 && args->age_ms > 0) {
         complain("stream publish: --max or --age, not both");
@@ -77,53 +75,47 @@ tool_exit command_publish(const args *args, char **words)
 
 tool_exit command_read(const args *args, char **words)
 {
-    mtc_cache *cache = NULL;
-    mtc_stream *stream = NULL;
+    stream_session session;
     mtc_stream_batch *batch = NULL;
     mtc_stream_id cursor = MTC_STREAM_END;
     mtc_status status = MTC_OK;
-    size_t count = args->count > 0 ? (size_t)args->count : STREAM_COUNT_DEFAULT;
+    size_t count = stream_session_count(args);
     bool is_newest_first = args->after == NULL && args->wait_ms == 0;
-    if (!stream_session_id("after", args->after, &cursor))
+    if (!stream_session_place("--after", args->after, &cursor))
         return TOOL_USAGE;
-    tool_exit opened = stream_session_open(args, words[0], &cache, &stream);
+    tool_exit opened =
+        stream_session_open(args, "stream read", words[0], &session);
     if (opened != TOOL_DONE)
         return opened;
     if (is_newest_first)
-        status = mtc_stream_read_newest(stream, count, &batch);
+        status = mtc_stream_read_newest(session.stream, count, &batch);
     else
-        status = mtc_stream_read_after(stream, &cursor, count, args->wait_ms,
-                                       &batch);
-    if (status < 0)
-        session_complain(cache, "stream read", mtc_status_text(status));
-    else
+        status = mtc_stream_read_after(session.stream, &cursor, count,
+                                       args->wait_ms, &batch);
+    if (status >= 0)
         stream_session_report(args, status, batch, is_newest_first);
     mtc_stream_batch_free(&batch);
-    stream_session_close(&cache, &stream);
-    return stream_session_exit(status);
+    return stream_session_end(&session, status);
 }
 
 tool_exit command_range(const args *args, char **words)
 {
-    mtc_cache *cache = NULL;
-    mtc_stream *stream = NULL;
+    stream_session session;
     mtc_stream_batch *batch = NULL;
     mtc_stream_id first = {0, 0};
     mtc_stream_id last = MTC_STREAM_END;
-    size_t count = args->count > 0 ? (size_t)args->count : STREAM_COUNT_DEFAULT;
-    if (!stream_session_id("from", args->from, &first) ||
-        !stream_session_id("to", args->to, &last))
+    if (!stream_session_place("--from", args->from, &first) ||
+        !stream_session_place("--to", args->to, &last))
         return TOOL_USAGE;
-    tool_exit opened = stream_session_open(args, words[0], &cache, &stream);
+    tool_exit opened =
+        stream_session_open(args, "stream range", words[0], &session);
     if (opened != TOOL_DONE)
         return opened;
     mtc_status status =
-        mtc_stream_read_range(stream, &first, last, count, &batch);
-    if (status < 0)
-        session_complain(cache, "stream range", mtc_status_text(status));
-    else
+        mtc_stream_read_range(session.stream, &first, last,
+                              stream_session_count(args), &batch);
+    if (status >= 0)
         stream_session_report(args, status, batch, false);
     mtc_stream_batch_free(&batch);
-    stream_session_close(&cache, &stream);
-    return stream_session_exit(status);
+    return stream_session_end(&session, status);
 }

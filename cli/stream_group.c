@@ -19,17 +19,20 @@ typedef struct job {
     const args *args;
     mtc_group *group;
     char **words;
-    size_t count; /* of entries */
 } job;
 
-static mtc_status create(const job *job)
+static mtc_status report_status(const job *job, mtc_status status)
 {
-    mtc_status status = mtc_group_create(job->group);
     if (status >= 0 && job->args->json) {
         json json = session_json(status);
         session_json_end(&json);
     }
     return status;
+}
+
+static mtc_status create(const job *job)
+{
+    return report_status(job, mtc_group_create(job->group));
 }
 
 static mtc_status report_batch(const job *job, mtc_status status,
@@ -45,7 +48,8 @@ static mtc_status read_group(const job *job)
 {
     mtc_stream_batch *batch = NULL;
     mtc_status status =
-        mtc_group_read(job->group, job->count, job->args->wait_ms, &batch);
+        mtc_group_read(job->group, stream_session_count(job->args),
+                       job->args->wait_ms, &batch);
     return report_batch(job, status, batch);
 }
 
@@ -58,8 +62,8 @@ static mtc_status claim(const job *job)
     int64_t idle_ms =
         job->args->idle_ms > 0 ? job->args->idle_ms : IDLE_MS_DEFAULT;
     do {
-        status =
-            mtc_group_claim(job->group, idle_ms, &cursor, job->count, &batch);
+        status = mtc_group_claim(job->group, idle_ms, &cursor,
+                                 stream_session_count(job->args), &batch);
     } while (status == MTC_MISS && (cursor.ms != 0 || cursor.sequence != 0));
     return report_batch(job, status, batch);
 }
@@ -84,12 +88,12 @@ static mtc_status acknowledge(const job *job)
     size_t done = 0;
     while (job->words[count] != NULL)
         count++;
-    mtc_stream_id *ids = calloc(count + 1, sizeof *ids);
-    mtc_status status = ids != NULL ? MTC_OK : MTC_E_NO_MEMORY;
-    for (size_t i = 0; i < count && status == MTC_OK; i++)
-        status = mtc_stream_id_parse(mtc_str(job->words[i]), &ids[i]);
-    if (status == MTC_OK)
-        status = mtc_group_acknowledge(job->group, ids, count, &done);
+    mtc_stream_id *ids = calloc(count, sizeof *ids);
+    if (ids == NULL)
+        return MTC_E_NO_MEMORY;
+    for (size_t i = 0; i < count; i++)
+        mtc_stream_id_parse(mtc_str(job->words[i]), &ids[i]);
+    mtc_status status = mtc_group_acknowledge(job->group, ids, count, &done);
     free(ids);
     return report_count(job, status, done);
 }
@@ -120,7 +124,8 @@ static mtc_status list_pending(const job *job)
     mtc_stream_id first = {0, 0};
     json json = {0};
     mtc_status status =
-        mtc_group_list_pending(job->group, &first, job->count, &list);
+        mtc_group_list_pending(job->group, &first,
+                               stream_session_count(job->args), &list);
     if (status < 0)
         return status;
     if (job->args->json) {
@@ -146,32 +151,35 @@ static mtc_status remove_group(const job *job)
 {
     size_t dropped = 0;
     if (job->words[0] == NULL)
-        return mtc_group_remove(job->group);
+        return report_status(job, mtc_group_remove(job->group));
     mtc_status status = mtc_group_remove_consumer(job->group, &dropped);
     return report_count(job, status, dropped);
 }
 
-static const struct action {
+typedef struct action {
     const char *name;
     size_t words_min, words_max; /* behind STREAM and GROUP */
     bool has_consumer;           /* the first of them */
+    bool has_ids;                /* all of them */
     mtc_status (*run)(const job *job);
-} ACTIONS[] = {
-    {"create", 0, 0, false, create},
-    {"read", 1, 1, true, read_group},
-    {"ack", 1, SIZE_MAX, false, acknowledge},
-    {"pending", 0, 0, false, list_pending},
-    {"claim", 1, 1, true, claim},
-    {"remove", 0, 1, true, remove_group},
+} action;
+
+static const action ACTIONS[] = {
+    {"create", 0, 0, false, false, create},
+    {"read", 1, 1, true, false, read_group},
+    {"ack", 1, SIZE_MAX, false, true, acknowledge},
+    {"pending", 0, 0, false, false, list_pending},
+    {"claim", 1, 1, true, false, claim},
+    {"remove", 0, 1, true, false, remove_group},
 };
 
-static const struct action *find_action(char **words)
+static const action *find_action(char **words)
 {
     size_t count = 0;
     while (words[count] != NULL)
         count++;
     for (size_t i = 0; i < sizeof ACTIONS / sizeof *ACTIONS; i++) {
-        const struct action *action = &ACTIONS[i];
+        const action *action = &ACTIONS[i];
         if (strcmp(action->name, words[0]) == 0 &&
             count - 3 >= action->words_min && count - 3 <= action->words_max)
             return action;
@@ -182,39 +190,42 @@ static const struct action *find_action(char **words)
     return NULL;
 }
 
-static mtc_status work(const args *args, const struct action *action,
-                       char **words, mtc_stream *stream,
-                       const mtc_group_options *options)
+static bool check_ids(const action *action, char **words)
 {
-    job job = {args, NULL, words + 3, STREAM_COUNT_DEFAULT};
-    bool has_consumer = action->has_consumer && words[3] != NULL;
-    const mtc_group_names names = {mtc_str(words[2]),
-                                   mtc_str(has_consumer ? words[3] : "mtc")};
-    if (args->count > 0)
-        job.count = (size_t)args->count;
-    mtc_status status =
-        mtc_group_open(stream, &names, options, NULL, &job.group);
-    if (status == MTC_OK)
-        status = action->run(&job);
-    mtc_group_close(&job.group);
-    return status;
+    mtc_stream_id id;
+    while (action->has_ids && *words != NULL) {
+        if (!stream_session_id(action->name, *words++, &id))
+            return false;
+    }
+    return true;
 }
 
 tool_exit command_group(const args *args, char **words)
 {
-    mtc_cache *cache = NULL;
-    mtc_stream *stream = NULL;
+    stream_session session;
+    mtc_error error;
     mtc_group_options options = MTC_GROUP_OPTIONS_INIT;
-    const struct action *action = find_action(words);
-    if (action == NULL ||
-        !stream_session_id("after", args->after, &options.start))
+    job job = {args, NULL, words + 3};
+    const action *action = find_action(words);
+    if (action == NULL || !check_ids(action, job.words) ||
+        !stream_session_place("--after", args->after, &options.start))
         return TOOL_USAGE;
-    tool_exit opened = stream_session_open(args, words[1], &cache, &stream);
-    if (opened != TOOL_DONE)
-        return opened;
-    mtc_status status = work(args, action, words, stream, &options);
-    if (status < 0)
-        session_complain(cache, "stream group", mtc_status_text(status));
-    stream_session_close(&cache, &stream);
-    return stream_session_exit(status);
+    bool has_consumer = action->has_consumer && job.words[0] != NULL;
+    const mtc_group_names names = {mtc_str(words[2]),
+                                   mtc_str(has_consumer ? job.words[0]
+                                                        : "mtc")};
+    tool_exit exit =
+        stream_session_open(args, "stream group", words[1], &session);
+    if (exit != TOOL_DONE)
+        return exit;
+    mtc_status status =
+        mtc_group_open(session.stream, &names, &options, &error, &job.group);
+    if (status != MTC_OK) {
+        exit = stream_session_refuse(status, &error);
+        stream_session_end(&session, MTC_OK);
+        return exit;
+    }
+    status = action->run(&job);
+    mtc_group_close(&job.group);
+    return stream_session_end(&session, status);
 }

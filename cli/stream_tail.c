@@ -4,7 +4,6 @@
  * One thread.
  */
 #include <stdio.h>
-#include <string.h>
 
 #include "command.h"
 #include "stream_session.h"
@@ -25,9 +24,7 @@ static void write_line(const args *args, const streams *streams, size_t index,
     if (args->json) {
         json json = session_json(MTC_OK);
         json_text(&json, "stream", streams->names[index]);
-        json_open(&json, "entry", '[');
-        stream_session_write_json(&json, batch, entry);
-        json_close(&json, ']');
+        stream_session_write_json(&json, "entry", batch, entry);
         session_json_end(&json);
         return;
     }
@@ -56,47 +53,41 @@ static mtc_status follow(const args *args, const streams *streams,
 }
 
 static tool_exit tail(const args *args, mtc_cache *cache,
-                      const streams *streams)
+                      const streams *streams, mtc_stream_id cursor)
 {
     mtc_stream_id cursors[MTC_TAIL_STREAMS_MAX];
     mtc_tail *tail = NULL;
     mtc_error error;
-    mtc_stream_id cursor = MTC_STREAM_END;
-    if (!stream_session_id("after", args->after, &cursor))
-        return TOOL_USAGE;
     for (size_t i = 0; i < streams->count; i++)
         cursors[i] = cursor;
-    if (mtc_tail_open(streams->at, cursors, streams->count, &error, &tail) !=
-        MTC_OK) {
-        complain("%s: %s", error.part, error.text);
-        return TOOL_FAILED;
-    }
-    mtc_status status = follow(args, streams, tail);
-    if (status < 0)
-        session_complain(cache, "stream tail", mtc_status_text(status));
+    mtc_status status =
+        mtc_tail_open(streams->at, cursors, streams->count, &error, &tail);
+    if (status != MTC_OK)
+        return stream_session_refuse(status, &error);
+    status = follow(args, streams, tail);
     mtc_tail_close(&tail);
-    return stream_session_exit(status);
+    return stream_session_tell(args, "stream tail", cache, status);
 }
 
 tool_exit command_tail(const args *args, char **words)
 {
     mtc_cache *cache = NULL;
     mtc_error error = {0};
+    mtc_status status = MTC_OK;
+    mtc_stream_id cursor = MTC_STREAM_END;
     streams streams = {.names = words};
+    if (!stream_session_place("--after", args->after, &cursor))
+        return TOOL_USAGE;
     tool_exit exit = session_open(args, &cache);
     if (exit != TOOL_DONE)
         return exit;
-    for (; words[streams.count] != NULL; streams.count++) {
-        if (mtc_stream_open(cache, mtc_str(words[streams.count]), NULL, &error,
-                            &streams.at[streams.count]) != MTC_OK)
-            break;
+    while (words[streams.count] != NULL && status == MTC_OK) {
+        status = mtc_stream_open(cache, mtc_str(words[streams.count]), NULL,
+                                 &error, &streams.at[streams.count]);
+        streams.count += status == MTC_OK;
     }
-    if (words[streams.count] == NULL) {
-        exit = tail(args, cache, &streams);
-    } else {
-        complain("%s: %s", error.part, error.text);
-        exit = TOOL_FAILED;
-    }
+    exit = status == MTC_OK ? tail(args, cache, &streams, cursor)
+                            : stream_session_refuse(status, &error);
     while (streams.count > 0)
         mtc_stream_close(&streams.at[--streams.count]);
     mtc_cache_close(&cache);

@@ -14,9 +14,9 @@
 
 static void set_options(const mtci_url *url)
 {
-    void *options = calloc(1, mtci_redis_kind.options_size);
     mtc_error error;
     bool is_known;
+    void *options = calloc(1, mtci_redis_kind.options_size);
     if (!options)
         abort();
     mtci_options_default(mtci_redis_kind.options, options);

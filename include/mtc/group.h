@@ -49,7 +49,8 @@ typedef struct mtc_group_options {
      *  takes. Default (0) 60,000, up to 31,536,000,000. Since 0.1. */
     int64_t claim_idle_ms;
     /** How often mtc_group_run looks for such entries, in milliseconds.
-     *  Default (0) 30,000; -1: never. Up to 31,536,000,000. Since 0.1. */
+     *  Default (0) 30,000; -1: never, which Redis before 6.2 needs. Up to
+     *  31,536,000,000. Since 0.1. */
     int64_t claim_every_ms;
 } mtc_group_options;
 
@@ -91,6 +92,9 @@ typedef struct mtc_pending {
  * @param ctx as given to mtc_group_run.
  * @return MTC_OK: acknowledge it; anything else: it stays pending, and comes
  *         again when it has been for claim_idle_ms, or after a restart.
+ *
+ * Called in the thread of mtc_group_run, with no lock held; while it runs, no
+ * other entry is handled.
  */
 typedef mtc_status (*mtc_group_handler)(const mtc_stream_batch *batch,
                                         size_t index, void *ctx);
@@ -215,8 +219,8 @@ MTC_API mtc_status mtc_group_read(mtc_group *group, size_t count,
  *
  * **Returns** as above.
  * **Threads** any; each call has a cursor to itself.
- * **Blocks** until the stream's deadline, for each page of entries that the
- * stream no longer has.
+ * **Blocks** until the stream's deadline; for entries that the stream no longer
+ * has, once more to acknowledge them and again to read on.
  * **Since** 0.1
  */
 MTC_API mtc_status mtc_group_read_own(mtc_group *group, mtc_stream_id *cursor,
@@ -248,7 +252,7 @@ MTC_API mtc_status mtc_group_acknowledge(mtc_group *group,
  * acknowledged where the server tells their ids. Needs Redis 6.2.
  *
  * @param group the group.
- * @param idle_ms how long at least, in milliseconds.
+ * @param idle_ms how long at least, in milliseconds; 0: any.
  * @param cursor where to look on; zeroed at first, and again when all have
  *        been looked at. Changed as said.
  * @param count the most entries, 1 to MTC_STREAM_COUNT_MAX.
@@ -258,7 +262,8 @@ MTC_API mtc_status mtc_group_acknowledge(mtc_group *group,
  *
  * **Returns** as above.
  * **Threads** any; each call has a cursor to itself.
- * **Blocks** until the stream's deadline.
+ * **Blocks** until the stream's deadline; twice as long when entries are
+ * acknowledged that the stream no longer has.
  * **Since** 0.1
  */
 MTC_API mtc_status mtc_group_claim(mtc_group *group, int64_t idle_ms,

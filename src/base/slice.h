@@ -1,5 +1,5 @@
 /*
- * Slices beside strings. Stateless; any thread.
+ * Comparing runs of bytes. Stateless; any thread.
  */
 #ifndef MTCI_BASE_SLICE_H
 #define MTCI_BASE_SLICE_H
@@ -8,6 +8,13 @@
 #include <string.h>
 
 #include "mtc/value.h"
+
+/* Whether both hold the same bytes; empty slices do, wherever they point. */
+static inline bool mtci_slices_equal(mtc_slice a, mtc_slice b)
+{
+    return a.size == b.size &&
+           (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
 
 static inline bool mtci_slice_begins(mtc_slice bytes, const char *text)
 {
@@ -18,7 +25,7 @@ static inline bool mtci_slice_begins(mtc_slice bytes, const char *text)
 
 static inline bool mtci_slice_is(mtc_slice bytes, const char *text)
 {
-    return bytes.size == strlen(text) && mtci_slice_begins(bytes, text);
+    return mtci_slices_equal(bytes, mtc_str(text));
 }
 
 #endif

@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#include "base/slice.h"
+
 void mtci_debts_init(mtci_debts *debts)
 {
     *debts = (mtci_debts){0};
@@ -34,8 +36,8 @@ static mtci_debt **find_locked(mtci_debts *debts, mtc_slice key, uint64_t hash)
     mtci_debt **at = &debts->buckets[hash % MTCI_DEBT_BUCKETS];
     while (*at) {
         mtci_debt *debt = *at;
-        if (debt->hash == hash && debt->key_size == key.size &&
-            (key.size == 0 || memcmp(debt->key, key.data, key.size) == 0))
+        if (debt->hash == hash &&
+            mtci_slices_equal(mtc_bytes(debt->key, debt->key_size), key))
             break;
         at = &debt->next;
     }

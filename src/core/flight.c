@@ -12,7 +12,7 @@ static mtci_flight *find_locked(mtci_slot *slot, mtc_slice key, uint64_t hash)
     mtci_flight *flight = slot->flights;
     for (; flight; flight = flight->next) {
         if (flight->hash == hash && !flight->is_void &&
-            mtci_same_key(mtci_flight_key(flight), key))
+            mtci_slices_equal(mtci_flight_key(flight), key))
             return flight;
     }
     return NULL;
@@ -28,7 +28,7 @@ static bool is_marked_locked(const mtci_slot *slot, mtc_slice key,
 {
     const mtci_mark *mark = slot->marks;
     for (; mark; mark = mark->next) {
-        if (mark->hash == hash && mtci_same_key(mark->key, key))
+        if (mark->hash == hash && mtci_slices_equal(mark->key, key))
             return true;
     }
     return false;

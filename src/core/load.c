@@ -139,7 +139,7 @@ bool mtci_load_is_mine(const mtci_ask *ask)
     const mtci_leading *leading = mtci_self.leading;
     for (; leading; leading = leading->outer) {
         if (leading->cache == ask->cache &&
-            mtci_same_key(mtci_flight_key(leading->flight), ask->key))
+            mtci_slices_equal(mtci_flight_key(leading->flight), ask->key))
             return true;
     }
     return false;

@@ -25,7 +25,8 @@ void mtci_slot_void_locked(mtci_slot *slot, mtc_slice key, uint64_t hash)
 {
     mtci_flight *flight = slot->flights;
     for (; flight; flight = flight->next) {
-        if (flight->hash == hash && mtci_same_key(mtci_flight_key(flight), key))
+        if (flight->hash == hash &&
+            mtci_slices_equal(mtci_flight_key(flight), key))
             flight->is_void = true;
     }
 }

@@ -13,7 +13,7 @@
 #include <pthread.h>
 #include <stdalign.h>
 
-#include "mtc/value.h"
+#include "base/slice.h"
 
 #define MTCI_SLOTS 512u
 
@@ -37,12 +37,6 @@ typedef struct mtci_slot {
 typedef struct mtci_slots {
     mtci_slot slots[MTCI_SLOTS];
 } mtci_slots;
-
-static inline bool mtci_same_key(mtc_slice key, mtc_slice other)
-{
-    return key.size == other.size &&
-           (key.size == 0 || memcmp(key.data, other.data, key.size) == 0);
-}
 
 void mtci_slots_init(mtci_slots *slots);
 void mtci_slots_fini(mtci_slots *slots);

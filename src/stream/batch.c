@@ -106,6 +106,20 @@ mtc_slice mtci_streams_take(mtci_reply *reply, size_t index,
     return mtci_reply_slice(&pair[0]);
 }
 
+mtc_status mtci_streams_take_only(mtci_reply *reply, mtci_reply *entries)
+{
+    mtc_status status = MTC_OK;
+    *entries = (mtci_reply){0};
+    if (reply->type == MTCI_REPLY_NIL)
+        status = MTC_MISS;
+    else if (mtci_streams_count(reply) == 1)
+        mtci_streams_take(reply, 0, entries);
+    else
+        status = MTC_E_CORRUPT;
+    mtci_reply_fini(reply);
+    return status;
+}
+
 /* Whether it has an id of text. */
 static bool read_id(const mtci_reply *entry, mtc_stream_id *id)
 {
@@ -160,6 +174,11 @@ mtc_stream_id mtc_stream_batch_id(const mtc_stream_batch *batch, size_t index)
     if (entry)
         mtc_stream_id_parse(mtci_reply_slice(&entry->items[0]), &id);
     return id;
+}
+
+mtc_stream_id mtci_batch_last_id(const mtc_stream_batch *batch)
+{
+    return mtc_stream_batch_id(batch, batch->entries.count - 1);
 }
 
 size_t mtc_stream_batch_field_count(const mtc_stream_batch *batch, size_t index)

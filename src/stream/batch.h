@@ -1,5 +1,5 @@
 /*
- * Batches: replies to XREAD and XREVRANGE, checked, with accessors.
+ * Batches: replies to whatever reads entries, checked, with accessors.
  * Immutable once made; any thread.
  */
 #ifndef MTCI_STREAM_BATCH_H
@@ -20,6 +20,13 @@ size_t mtci_streams_count(const mtci_reply *reply);
 /* The key of one, borrowed; its entries are moved out. */
 mtc_slice mtci_streams_take(mtci_reply *reply, size_t index,
                             mtci_reply *entries);
+
+/* The entries of the only one; the reply is given back. MTC_OK; MTC_MISS: it is
+ * nil; MTC_E_CORRUPT: there is not one. */
+mtc_status mtci_streams_take_only(mtci_reply *reply, mtci_reply *entries);
+
+/* The id of the last entry of a batch, which has one. */
+mtc_stream_id mtci_batch_last_id(const mtc_stream_batch *batch);
 
 /* Entries that a group still has pending but the stream no longer has, [id,
  * nil] or nil, are taken out of the list; their ids, as far as they are told,

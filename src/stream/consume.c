@@ -1,41 +1,41 @@
 /*
- * Consuming: reading as a consumer of a group, and the loop around it. One
- * thread at a time for each group.
+ * Consuming: reading and claiming as a consumer of a group. Reading new
+ * entries is for one thread at a time, the rest for any.
  */
 #include <stdlib.h>
 
 #include "stream/batch.h"
 #include "stream/group.h"
 
-#define PAUSE_MS_MIN 10
-#define PAUSE_MS_MAX 1000
 /* How often a group is made again within one read. */
 #define MAKES_MAX 3
 
 /* -- reading --------------------------------------------------------------- */
 
 typedef struct want {
+    const mtc_group *group;
     size_t count;
-    int64_t block_ms;            /* 0: do not wait */
     const mtc_stream_id *cursor; /* own pending behind it; NULL: new ones */
 } want;
 
-static mtci_redis_command *make_read(const mtc_group *group, const want *want)
+static mtci_redis_command *make_read(const void *ctx, int64_t wait_ms)
 {
+    const want *want = ctx;
+    const mtc_group *group = want->group;
     mtci_redis_command *command =
         mtci_command_new(MTCI_REPLY_ARRAY | MTCI_REPLY_NIL);
     if (!command)
         return NULL;
-    mtci_resp_begin(&command->bytes, want->block_ms > 0 ? 11 : 9);
+    mtci_resp_begin(&command->bytes, wait_ms > 0 ? 11 : 9);
     mtci_resp_add_text(&command->bytes, "XREADGROUP");
     mtci_resp_add_text(&command->bytes, "GROUP");
     mtci_resp_add(&command->bytes, group->name);
     mtci_resp_add(&command->bytes, group->consumer);
     mtci_resp_add_text(&command->bytes, "COUNT");
     mtci_resp_add_number(&command->bytes, (int64_t)want->count);
-    if (want->block_ms > 0) {
+    if (wait_ms > 0) {
         mtci_resp_add_text(&command->bytes, "BLOCK");
-        mtci_resp_add_number(&command->bytes, want->block_ms);
+        mtci_resp_add_number(&command->bytes, wait_ms);
     }
     mtci_resp_add_text(&command->bytes, "STREAMS");
     mtci_resp_add(&command->bytes, mtci_stream_key(group->stream));
@@ -48,58 +48,20 @@ static mtci_redis_command *make_read(const mtc_group *group, const want *want)
     return command;
 }
 
-/* The entries of the one stream. */
-static mtc_status take_entries(mtci_answer *answer, mtci_reply *entries)
-{
-    mtc_status status = MTC_OK;
-    *entries = (mtci_reply){0};
-    if (answer->reply.type == MTCI_REPLY_NIL)
-        return MTC_MISS;
-    if (mtci_streams_count(&answer->reply) == 1)
-        mtci_streams_take(&answer->reply, 0, entries);
-    else
-        status = MTC_E_CORRUPT;
-    mtci_reply_fini(&answer->reply);
-    return status;
-}
-
-/* The stream or the group was taken away. */
-static bool is_gone(const mtci_answer *answer)
-{
-    return mtci_failed_with(answer, "NOGROUP") ||
-           mtci_failed_with(answer, "UNBLOCKED the stream key");
-}
-
-/* In a cluster, what the link did not find is looked for without it. After any
- * other failure new entries may have been given to this consumer already. */
-static mtc_status call_read(mtc_group *group, const want *want,
-                            mtci_answer *answer)
-{
-    const struct want now = {want->count, 0, want->cursor};
-    mtc_status status = mtci_link_call(&group->link, make_read(group, want),
-                                       want->block_ms, answer);
-    if (status != MTC_PENDING)
-        return status;
-    status = mtci_stream_call(group->stream, make_read(group, &now), answer);
-    bool is_empty = status == MTC_OK && answer->reply.type == MTCI_REPLY_NIL;
-    if (is_empty && want->block_ms > 0)
-        mtci_link_pause(&group->link, MTCI_STREAM_FOLLOW_MS);
-    return status;
-}
-
 static mtc_status read_new(mtc_group *group, size_t count, int64_t wait_ms,
                            mtci_reply *entries)
 {
     int64_t until_ms = mtci_stream_now_ms(group->stream) + wait_ms;
+    const want want = {group, count, NULL};
+    /* Entries that a lost reply gave are pending: not to be given again. */
+    const mtci_link_read read = {make_read, &want, false};
     unsigned makes = 0;
     for (;;) {
         mtci_answer answer;
         int64_t left_ms = until_ms - mtci_stream_now_ms(group->stream);
-        want want = {count, left_ms > 0 ? left_ms : 0, NULL};
-        if (want.block_ms > MTCI_STREAM_BLOCK_MS_MAX)
-            want.block_ms = MTCI_STREAM_BLOCK_MS_MAX;
-        mtc_status status = call_read(group, &want, &answer);
-        if (status < 0 && is_gone(&answer) && makes++ < MAKES_MAX) {
+        mtc_status status = mtci_link_ask(&group->link, &read,
+                                          left_ms > 0 ? left_ms : 0, &answer);
+        if (status < 0 && mtci_group_is_gone(&answer) && makes++ < MAKES_MAX) {
             status = mtci_group_make(group);
             if (status < 0)
                 return status;
@@ -108,7 +70,7 @@ static mtc_status read_new(mtc_group *group, size_t count, int64_t wait_ms,
         if (status != MTC_OK)
             return status;
         atomic_store(&group->had_group, true);
-        status = take_entries(&answer, entries);
+        status = mtci_streams_take_only(&answer.reply, entries);
         if (status != MTC_MISS || left_ms <= 0)
             return status;
     }
@@ -121,8 +83,7 @@ mtc_status mtc_group_read(mtc_group *group, size_t count, int64_t wait_ms,
     if (!batch)
         return MTC_E_INVALID;
     *batch = NULL;
-    if (!group || count == 0 || count > MTC_STREAM_COUNT_MAX || wait_ms < 0 ||
-        wait_ms > MTCI_STREAM_WAIT_MS_MAX)
+    if (!group || !mtci_stream_is_count(count) || !mtci_stream_is_wait(wait_ms))
         return MTC_E_INVALID;
     mtc_status status = mtci_stream_enter(group->stream);
     if (status != MTC_OK)
@@ -162,13 +123,12 @@ static mtc_status read_own(mtc_group *group, mtc_stream_id *cursor,
         mtci_answer answer;
         mtci_reply entries;
         mtc_stream_id last = *cursor;
-        const want want = {count, 0, cursor};
-        status =
-            mtci_stream_call(group->stream, make_read(group, &want), &answer);
-        if (status == MTC_E_INVALID && is_gone(&answer))
+        const want want = {group, count, cursor};
+        status = mtci_stream_call(group->stream, make_read(&want, 0), &answer);
+        if (status == MTC_E_INVALID && mtci_group_is_gone(&answer))
             return MTC_MISS;
         if (status == MTC_OK)
-            status = take_entries(&answer, &entries);
+            status = mtci_streams_take_only(&answer.reply, &entries);
         if (status == MTC_OK)
             status = sift(group, &entries, &last, batch);
         if (status >= 0)
@@ -183,7 +143,7 @@ mtc_status mtc_group_read_own(mtc_group *group, mtc_stream_id *cursor,
     if (!batch)
         return MTC_E_INVALID;
     *batch = NULL;
-    if (!group || !cursor || count == 0 || count > MTC_STREAM_COUNT_MAX)
+    if (!group || !cursor || !mtci_stream_is_count(count))
         return MTC_E_INVALID;
     mtc_status status = mtci_stream_enter(group->stream);
     if (status != MTC_OK)
@@ -240,8 +200,7 @@ mtc_status mtc_group_claim(mtc_group *group, int64_t idle_ms,
     if (!batch)
         return MTC_E_INVALID;
     *batch = NULL;
-    if (!group || !cursor || idle_ms < 0 || count == 0 ||
-        count > MTC_STREAM_COUNT_MAX)
+    if (!group || !cursor || idle_ms < 0 || !mtci_stream_is_count(count))
         return MTC_E_INVALID;
     mtc_status status = mtci_stream_enter(group->stream);
     if (status != MTC_OK)
@@ -251,165 +210,10 @@ mtc_status mtc_group_claim(mtc_group *group, int64_t idle_ms,
                          make_claim(group, idle_ms, *cursor, count), &answer);
     if (status == MTC_OK) {
         status = take_claimed(group, &answer.reply, cursor, batch);
-    } else if (status == MTC_E_INVALID && is_gone(&answer)) {
+    } else if (status == MTC_E_INVALID && mtci_group_is_gone(&answer)) {
         *cursor = (mtc_stream_id){0, 0};
         status = MTC_MISS;
     }
-    mtci_stream_leave(group->stream);
-    return status;
-}
-
-/* -- the loop -------------------------------------------------------------- */
-
-/* What the loop reads from next. */
-typedef enum source { OWN, CLAIMED, NEW } source;
-
-typedef struct loop {
-    mtc_group *group;
-    mtc_group_handler handler;
-    void *ctx;
-    source source;
-    mtc_stream_id cursor; /* of OWN and CLAIMED */
-    int64_t claim_ms;     /* when to claim next */
-    int64_t pause_ms;     /* after a failure; doubles */
-    mtc_stream_id *done;  /* batch_count of them: handled */
-} loop;
-
-static bool is_passing(mtc_status status)
-{
-    return status == MTC_E_UNAVAILABLE || status == MTC_E_TIMEOUT ||
-           status == MTC_E_BUSY;
-}
-
-static void pause_loop(loop *loop)
-{
-    mtci_link_pause(&loop->group->link, loop->pause_ms);
-    loop->pause_ms *= 2;
-    if (loop->pause_ms > PAUSE_MS_MAX)
-        loop->pause_ms = PAUSE_MS_MAX;
-}
-
-/* What was handled is acknowledged, however long the server is away, so that
- * it need not be handled twice; when the loop is stopped, once. */
-static mtc_status acknowledge(loop *loop, size_t count)
-{
-    mtc_status status;
-    if (count == 0)
-        return MTC_OK;
-    for (;;) {
-        status = mtc_group_acknowledge(loop->group, loop->done, count, NULL);
-        if (!is_passing(status) || mtci_link_state(&loop->group->link) < 0)
-            return status;
-        pause_loop(loop);
-    }
-}
-
-static mtc_status handle(loop *loop, mtc_stream_batch *batch)
-{
-    size_t count = mtc_stream_batch_count(batch);
-    size_t done = 0;
-    if (count > (size_t)loop->group->options.batch_count)
-        return MTC_E_CORRUPT;
-    for (size_t i = 0; i < count; i++) {
-        if (mtci_link_state(&loop->group->link) != MTC_OK)
-            break;
-        if (loop->handler(batch, i, loop->ctx) == MTC_OK)
-            loop->done[done++] = mtc_stream_batch_id(batch, i);
-    }
-    return acknowledge(loop, done);
-}
-
-static mtc_status read_next(loop *loop, mtc_stream_batch **batch)
-{
-    mtc_group *group = loop->group;
-    size_t count = (size_t)group->options.batch_count;
-    int64_t wait_ms = MTCI_STREAM_WAIT_MS_MAX;
-    int64_t now_ms = mtci_stream_now_ms(group->stream);
-    if (loop->source == OWN)
-        return mtc_group_read_own(group, &loop->cursor, count, batch);
-    if (loop->source == CLAIMED)
-        return mtc_group_claim(group, group->options.claim_idle_ms,
-                               &loop->cursor, count, batch);
-    if (loop->claim_ms - now_ms < wait_ms)
-        wait_ms = loop->claim_ms > now_ms ? loop->claim_ms - now_ms : 0;
-    return mtc_group_read(group, count, wait_ms, batch);
-}
-
-static void turn_to(loop *loop, source source)
-{
-    loop->source = source;
-    loop->cursor = (mtc_stream_id){0, 0};
-}
-
-/* Own pending entries first, then new ones, and when it is time those that
- * others left. */
-static void choose(loop *loop, mtc_status status)
-{
-    int64_t now_ms = mtci_stream_now_ms(loop->group->stream);
-    int64_t every_ms = loop->group->options.claim_every_ms;
-    bool is_through = loop->cursor.ms == 0 && loop->cursor.sequence == 0;
-    if (loop->source == OWN && status == MTC_MISS) {
-        turn_to(loop, NEW);
-    } else if (loop->source == CLAIMED && is_through) {
-        loop->claim_ms = now_ms + every_ms;
-        turn_to(loop, NEW);
-    } else if (loop->source == NEW && now_ms >= loop->claim_ms) {
-        turn_to(loop, CLAIMED);
-    }
-}
-
-static mtc_status run_once(loop *loop)
-{
-    mtc_stream_batch *batch = NULL;
-    mtc_status status = read_next(loop, &batch);
-    if (status >= 0)
-        loop->pause_ms = PAUSE_MS_MIN;
-    mtc_status handled = status == MTC_OK ? handle(loop, batch) : status;
-    mtc_stream_batch_free(&batch);
-    if (status >= 0)
-        choose(loop, status);
-    return handled;
-}
-
-/* After a failure it begins with its own pending entries: what the server
- * gave and the connection lost is among them. */
-static mtc_status run(loop *loop)
-{
-    mtc_status status = MTC_OK;
-    while (mtci_link_state(&loop->group->link) == MTC_OK) {
-        status = run_once(loop);
-        if (status >= 0)
-            continue;
-        if (!is_passing(status))
-            break;
-        turn_to(loop, OWN);
-        pause_loop(loop);
-    }
-    if (is_passing(status) || status > 0)
-        status = MTC_OK;
-    mtc_status end = mtci_link_state(&loop->group->link);
-    if (end == MTC_E_CANCELLED)
-        return status == MTC_E_CANCELLED ? MTC_OK : status;
-    return end != MTC_OK ? end : status;
-}
-
-mtc_status mtc_group_run(mtc_group *group, mtc_group_handler handler, void *ctx)
-{
-    if (!group || !handler)
-        return MTC_E_INVALID;
-    mtc_status status = mtci_stream_enter(group->stream);
-    if (status != MTC_OK)
-        return status;
-    loop loop = {.group = group,
-                 .handler = handler,
-                 .ctx = ctx,
-                 .pause_ms = PAUSE_MS_MIN};
-    loop.done = calloc((size_t)group->options.batch_count, sizeof *loop.done);
-    loop.claim_ms = INT64_MAX;
-    if (group->options.claim_every_ms > 0)
-        loop.claim_ms = mtci_stream_now_ms(group->stream);
-    status = loop.done ? run(&loop) : MTC_E_NO_MEMORY;
-    free(loop.done);
     mtci_stream_leave(group->stream);
     return status;
 }

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "base/slice.h"
+
 /* The newest id, once: asked again, what came in between would be lost. */
 static mtc_status resolve_end(mtci_followed *item)
 {
@@ -19,21 +21,28 @@ static mtc_status resolve_end(mtci_followed *item)
     return MTC_OK;
 }
 
-static mtci_redis_command *make_read(const mtci_follow *follow,
-                                     size_t entries_max, int64_t block_ms)
+/* What make_read makes its command of. */
+typedef struct reading {
+    const mtci_follow *follow;
+    size_t entries_max;
+} reading;
+
+static mtci_redis_command *make_read(const void *ctx, int64_t wait_ms)
 {
+    const reading *reading = ctx;
+    const mtci_follow *follow = reading->follow;
     mtci_redis_command *command =
         mtci_command_new(MTCI_REPLY_ARRAY | MTCI_REPLY_NIL);
     if (!command)
         return NULL;
     mtci_resp_begin(&command->bytes,
-                    4u + (block_ms > 0 ? 2u : 0u) + 2u * follow->count);
+                    4u + (wait_ms > 0 ? 2u : 0u) + 2u * follow->count);
     mtci_resp_add_text(&command->bytes, "XREAD");
     mtci_resp_add_text(&command->bytes, "COUNT");
-    mtci_resp_add_number(&command->bytes, (int64_t)entries_max);
-    if (block_ms > 0) {
+    mtci_resp_add_number(&command->bytes, (int64_t)reading->entries_max);
+    if (wait_ms > 0) {
         mtci_resp_add_text(&command->bytes, "BLOCK");
-        mtci_resp_add_number(&command->bytes, block_ms);
+        mtci_resp_add_number(&command->bytes, wait_ms);
     }
     mtci_resp_add_text(&command->bytes, "STREAMS");
     for (size_t i = 0; i < follow->count; i++)
@@ -41,36 +50,22 @@ static mtci_redis_command *make_read(const mtci_follow *follow,
                       mtci_stream_key(follow->items[i].stream));
     for (size_t i = 0; i < follow->count; i++)
         mtci_stream_add_id(command, follow->items[i].cursor);
-    command->is_retryable = block_ms == 0;
+    command->is_retryable = wait_ms == 0;
     return command;
 }
 
-/* In a cluster, what the link did not find is looked for without it, also when
- * its node is gone: XREAD may be sent again. */
-static mtc_status call_read(const mtci_follow *follow, size_t entries_max,
-                            int64_t block_ms, mtci_answer *answer)
-{
-    const mtc_stream *first = follow->items[0].stream;
-    mtc_status status = MTC_PENDING;
-    if (follow->link)
-        status = mtci_link_call(follow->link,
-                                make_read(follow, entries_max, block_ms),
-                                block_ms, answer);
-    bool is_lost = status == MTC_E_UNAVAILABLE && first->target.cluster;
-    if (status != MTC_PENDING && !is_lost)
-        return status;
-    status = mtci_stream_call(first, make_read(follow, entries_max, 0), answer);
-    bool is_empty = status == MTC_OK && answer->reply.type == MTCI_REPLY_NIL;
-    if (is_empty && follow->link && block_ms > 0)
-        mtci_link_pause(follow->link, MTCI_STREAM_FOLLOW_MS);
-    return status;
-}
-
 static mtc_status read_once(const mtci_follow *follow, size_t entries_max,
-                            int64_t block_ms, mtci_reply *reply)
+                            int64_t wait_ms, mtci_reply *reply)
 {
     mtci_answer answer;
-    mtc_status status = call_read(follow, entries_max, block_ms, &answer);
+    mtc_status status;
+    const reading reading = {follow, entries_max};
+    const mtci_link_read read = {make_read, &reading, true};
+    if (follow->link)
+        status = mtci_link_ask(follow->link, &read, wait_ms, &answer);
+    else
+        status = mtci_stream_call(follow->items[0].stream,
+                                  make_read(&reading, 0), &answer);
     *reply = answer.reply;
     return status == MTC_OK && reply->type == MTCI_REPLY_NIL ? MTC_MISS
                                                              : status;
@@ -79,11 +74,9 @@ static mtc_status read_once(const mtci_follow *follow, size_t entries_max,
 /* "last-generated-id" among the names and values of XINFO STREAM. */
 static mtc_status find_last(const mtci_reply *info, mtc_stream_id *last)
 {
-    static const char NAME[] = "last-generated-id";
     for (size_t i = 0; i + 1 < info->count; i += 2) {
-        mtc_slice name = mtci_reply_slice(&info->items[i]);
-        if (name.size == sizeof NAME - 1 &&
-            memcmp(name.data, NAME, name.size) == 0)
+        if (mtci_slices_equal(mtci_reply_slice(&info->items[i]),
+                              mtc_str("last-generated-id")))
             return mtc_stream_id_parse(mtci_reply_slice(&info->items[i + 1]),
                                        last);
     }
@@ -126,7 +119,7 @@ static mtc_status look_for_restarts(const mtci_follow *follow,
     *has_restarted = false;
     for (size_t i = 0; i < follow->count && status == MTC_OK; i++) {
         mtci_followed *item = &follow->items[i];
-        if (item->cursor.ms != 0 || item->cursor.sequence != 0)
+        if (!mtci_id_is_zero(item->cursor))
             status = look_for_restart(item, has_restarted);
     }
     return status;
@@ -144,10 +137,7 @@ mtc_status mtci_follow_read(const mtci_follow *follow, size_t entries_max,
         status = resolve_end(&follow->items[i]);
     while (status == MTC_OK) {
         bool has_restarted;
-        int64_t block_ms = left_ms < MTCI_STREAM_BLOCK_MS_MAX
-                               ? left_ms
-                               : MTCI_STREAM_BLOCK_MS_MAX;
-        status = read_once(follow, entries_max, block_ms, reply);
+        status = read_once(follow, entries_max, left_ms, reply);
         if (status != MTC_MISS)
             return status;
         status = look_for_restarts(follow, &has_restarted);

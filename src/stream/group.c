@@ -1,6 +1,7 @@
 /*
- * Groups: opening and closing, making and removing, acknowledging, and what
- * is pending. See group.h.
+ * Groups: their commands, from opening to closing. See group.h; reading as a
+ * consumer is in consume.c, the loop around it in loop.c, what is pending in
+ * pending.c.
  */
 #include "stream/group.h"
 
@@ -8,7 +9,6 @@
 
 #include "base/error.h"
 #include "core/sized.h"
-#include "stream/batch.h"
 
 #define PART "group"
 
@@ -21,7 +21,7 @@
 
 /* -- commands -------------------------------------------------------------- */
 
-bool mtci_failed_with(const mtci_answer *answer, const char *beginning)
+static bool failed_with(const mtci_answer *answer, const char *beginning)
 {
     const char *text = answer->failure;
     /* A cluster names the node first. */
@@ -49,26 +49,38 @@ mtci_redis_command *mtci_group_command(const mtc_group *group, uint32_t expects,
     return command;
 }
 
-/* Calls a command that an integer answers. A group that is not there has
- * nothing: MTC_MISS. */
-static mtc_status call_count(mtc_group *group, mtci_redis_command *command,
-                             int64_t *count)
+bool mtci_group_is_gone(const mtci_answer *answer)
+{
+    return failed_with(answer, "NOGROUP") ||
+           failed_with(answer, "UNBLOCKED the stream key") ||
+           strstr(answer->failure, "requires the key to exist");
+}
+
+mtc_status mtci_group_call(mtc_group *group, mtci_redis_command *command,
+                           mtci_reply *reply)
 {
     mtci_answer answer;
-    *count = 0;
-    mtc_status status =
-        group ? mtci_stream_enter(group->stream) : MTC_E_INVALID;
+    *reply = (mtci_reply){0};
+    mtc_status status = mtci_stream_enter(group->stream);
     if (status != MTC_OK) {
         mtci_command_free(command);
         return status;
     }
     status = mtci_stream_call(group->stream, command, &answer);
     mtci_stream_leave(group->stream);
-    if (status == MTC_OK)
-        *count = answer.reply.integer;
-    bool is_gone = mtci_failed_with(&answer, "NOGROUP") ||
-                   strstr(answer.failure, "requires the key to exist");
-    return status == MTC_E_INVALID && is_gone ? MTC_MISS : status;
+    *reply = answer.reply;
+    bool is_gone = status == MTC_E_INVALID && mtci_group_is_gone(&answer);
+    return is_gone ? MTC_MISS : status;
+}
+
+/* The same for a command that an integer answers; 0 unless MTC_OK. */
+static mtc_status call_count(mtc_group *group, mtci_redis_command *command,
+                             size_t *count)
+{
+    mtci_reply reply;
+    mtc_status status = mtci_group_call(group, command, &reply);
+    *count = status == MTC_OK ? (size_t)reply.integer : 0;
+    return status;
 }
 
 /* -- the group itself ------------------------------------------------------ */
@@ -90,7 +102,7 @@ mtc_status mtci_group_make(mtc_group *group)
     mtci_resp_add_text(&command->bytes, "MKSTREAM");
     mtc_status status = mtci_stream_call(group->stream, command, &answer);
     mtci_reply_fini(&answer.reply);
-    if (status == MTC_E_INVALID && mtci_failed_with(&answer, "BUSYGROUP"))
+    if (status == MTC_E_INVALID && failed_with(&answer, "BUSYGROUP"))
         status = MTC_EXISTS;
     if (status >= 0)
         atomic_store(&group->had_group, true);
@@ -110,7 +122,7 @@ mtc_status mtc_group_create(mtc_group *group)
 
 mtc_status mtc_group_remove(mtc_group *group)
 {
-    int64_t count;
+    size_t count;
     if (!group)
         return MTC_E_INVALID;
     mtc_status status = call_count(group,
@@ -122,26 +134,25 @@ mtc_status mtc_group_remove(mtc_group *group)
 
 mtc_status mtc_group_remove_consumer(mtc_group *group, size_t *dropped)
 {
-    int64_t count;
+    size_t unwanted;
+    if (dropped)
+        *dropped = 0;
     if (!group)
         return MTC_E_INVALID;
     mtci_redis_command *command =
         mtci_group_command(group, MTCI_REPLY_INTEGER, "XGROUP DELCONSUMER", 1);
     if (command)
         mtci_resp_add(&command->bytes, group->consumer);
-    mtc_status status = call_count(group, command, &count);
-    if (dropped)
-        *dropped = (size_t)count;
-    return status;
+    return call_count(group, command, dropped ? dropped : &unwanted);
 }
 
 mtc_status mtc_group_acknowledge(mtc_group *group, const mtc_stream_id *ids,
                                  size_t count, size_t *acknowledged)
 {
-    int64_t done;
+    size_t unwanted;
     if (acknowledged)
         *acknowledged = 0;
-    if (!group || !ids || count == 0 || count > MTC_STREAM_COUNT_MAX)
+    if (!group || !ids || !mtci_stream_is_count(count))
         return MTC_E_INVALID;
     mtci_redis_command *command =
         mtci_group_command(group, MTCI_REPLY_INTEGER, "XACK", count);
@@ -149,149 +160,7 @@ mtc_status mtc_group_acknowledge(mtc_group *group, const mtc_stream_id *ids,
         mtci_stream_add_id(command, ids[i]);
     if (command)
         command->is_retryable = true; /* twice is as good as once */
-    mtc_status status = call_count(group, command, &done);
-    if (acknowledged)
-        *acknowledged = (size_t)done;
-    return status;
-}
-
-/* -- what is pending ------------------------------------------------------- */
-
-struct mtc_pending_list {
-    mtci_reply rows; /* checked: [[id, consumer, idle, deliveries], ...] */
-};
-
-static mtc_status call_pending(mtc_group *group, mtci_redis_command *command,
-                               mtci_reply *reply)
-{
-    mtci_answer answer = {0};
-    *reply = (mtci_reply){0};
-    mtc_status status = mtci_stream_enter(group->stream);
-    if (status != MTC_OK) {
-        mtci_command_free(command);
-        return status;
-    }
-    if (command)
-        command->is_retryable = true;
-    status = mtci_stream_call(group->stream, command, &answer);
-    mtci_stream_leave(group->stream);
-    *reply = answer.reply;
-    bool is_gone =
-        status == MTC_E_INVALID && mtci_failed_with(&answer, "NOGROUP");
-    return is_gone ? MTC_MISS : status;
-}
-
-static bool read_summary(const mtci_reply *reply, mtc_group_summary *summary)
-{
-    if (reply->count != 4 || reply->items[0].type != MTCI_REPLY_INTEGER)
-        return false;
-    summary->count = (uint64_t)reply->items[0].integer;
-    if (summary->count == 0)
-        return true;
-    if (reply->items[3].type == MTCI_REPLY_ARRAY)
-        summary->consumer_count = reply->items[3].count;
-    return mtc_stream_id_parse(mtci_reply_slice(&reply->items[1]),
-                               &summary->first) == MTC_OK &&
-           mtc_stream_id_parse(mtci_reply_slice(&reply->items[2]),
-                               &summary->last) == MTC_OK;
-}
-
-mtc_status mtc_group_pending(mtc_group *group, mtc_group_summary *summary)
-{
-    mtci_reply reply;
-    if (!group || !summary)
-        return MTC_E_INVALID;
-    *summary = (mtc_group_summary){0};
-    mtc_status status =
-        call_pending(group,
-                     mtci_group_command(group, MTCI_REPLY_ARRAY, "XPENDING", 0),
-                     &reply);
-    if (status == MTC_OK && !read_summary(&reply, summary))
-        status = MTC_E_CORRUPT;
-    mtci_reply_fini(&reply);
-    return status;
-}
-
-static bool is_pending_row(const mtci_reply *row)
-{
-    mtc_stream_id id;
-    return row->type == MTCI_REPLY_ARRAY && row->count == 4 &&
-           mtc_stream_id_parse(mtci_reply_slice(&row->items[0]), &id) ==
-               MTC_OK &&
-           row->items[1].type == MTCI_REPLY_BULK &&
-           row->items[2].type == MTCI_REPLY_INTEGER &&
-           row->items[3].type == MTCI_REPLY_INTEGER;
-}
-
-/* Takes the reply over when it is a list with rows. */
-static mtc_status list_new(mtci_reply *reply, mtc_pending_list **list)
-{
-    for (size_t i = 0; i < reply->count; i++) {
-        if (!is_pending_row(&reply->items[i]))
-            return MTC_E_CORRUPT;
-    }
-    if (reply->count == 0)
-        return MTC_MISS;
-    *list = calloc(1, sizeof **list);
-    if (!*list)
-        return MTC_E_NO_MEMORY;
-    (*list)->rows = *reply;
-    *reply = (mtci_reply){0};
-    return MTC_OK;
-}
-
-mtc_status mtc_group_list_pending(mtc_group *group, mtc_stream_id *first,
-                                  size_t count, mtc_pending_list **list)
-{
-    mtci_reply reply;
-    if (list)
-        *list = NULL;
-    if (!group || !first || !list || count == 0 || count > MTC_STREAM_COUNT_MAX)
-        return MTC_E_INVALID;
-    if (mtci_id_is_end(*first))
-        return MTC_MISS;
-    mtci_redis_command *command =
-        mtci_group_command(group, MTCI_REPLY_ARRAY, "XPENDING", 3);
-    if (command) {
-        mtci_stream_add_id(command, *first);
-        mtci_resp_add_text(&command->bytes, "+");
-        mtci_resp_add_number(&command->bytes, (int64_t)count);
-    }
-    mtc_status status = call_pending(group, command, &reply);
-    if (status == MTC_OK)
-        status = list_new(&reply, list);
-    mtci_reply_fini(&reply);
-    if (status == MTC_OK)
-        *first = mtci_id_behind(
-            mtc_pending_list_at(*list, mtc_pending_list_count(*list) - 1).id);
-    return status;
-}
-
-size_t mtc_pending_list_count(const mtc_pending_list *list)
-{
-    return list ? list->rows.count : 0;
-}
-
-mtc_pending mtc_pending_list_at(const mtc_pending_list *list, size_t index)
-{
-    mtc_pending pending = {{0, 0}, {NULL, 0}, 0, 0};
-    if (index >= mtc_pending_list_count(list))
-        return pending;
-    const mtci_reply *row = list->rows.items[index].items;
-    mtc_stream_id_parse(mtci_reply_slice(&row[0]), &pending.id);
-    pending.consumer = mtci_reply_slice(&row[1]);
-    pending.idle_ms = row[2].integer;
-    pending.deliveries = (uint64_t)row[3].integer;
-    return pending;
-}
-
-void mtc_pending_list_free(mtc_pending_list **list)
-{
-    if (!list || !*list)
-        return;
-    mtci_reply_fini(&(*list)->rows);
-    free(*list);
-    *list = NULL;
+    return call_count(group, command, acknowledged ? acknowledged : &unwanted);
 }
 
 /* -- open and close -------------------------------------------------------- */

@@ -24,6 +24,12 @@ mtci_redis_command *mtci_group_command(const mtc_group *group, uint32_t expects,
 /* Makes the group. MTC_OK, MTC_EXISTS, or why not. */
 mtc_status mtci_group_make(mtc_group *group);
 
-bool mtci_failed_with(const mtci_answer *answer, const char *beginning);
+/* Calls such a command and takes it over. As mtci_stream_enter and then
+ * mtci_stream_call; a group that is not there has nothing: MTC_MISS. */
+mtc_status mtci_group_call(mtc_group *group, mtci_redis_command *command,
+                           mtci_reply *reply);
+
+/* Whether a call failed for want of the group, or of its stream. */
+bool mtci_group_is_gone(const mtci_answer *answer);
 
 #endif

@@ -149,8 +149,10 @@ static mtc_status leave_node(mtci_link *link, const mtci_answer *answer)
     return MTC_E_UNAVAILABLE;
 }
 
-mtc_status mtci_link_call(mtci_link *link, mtci_redis_command *command,
-                          int64_t wait_ms, mtci_answer *answer)
+/* MTC_PENDING, in a cluster: nothing was done, for the slot has moved or is
+ * moving; the next call goes where it is. */
+static mtc_status call(mtci_link *link, mtci_redis_command *command,
+                       int64_t wait_ms, mtci_answer *answer)
 {
     const mtc_stream *stream = link->stream;
     *answer = (mtci_answer){0};
@@ -177,7 +179,34 @@ mtc_status mtci_link_call(mtci_link *link, mtci_redis_command *command,
     return status == MTC_E_CANCELLED ? mtci_link_state(link) : status;
 }
 
+mtc_status mtci_link_ask(mtci_link *link, const mtci_link_read *read,
+                         int64_t wait_ms, mtci_answer *answer)
+{
+    const mtc_stream *stream = link->stream;
+    if (wait_ms > MTCI_STREAM_BLOCK_MS_MAX)
+        wait_ms = MTCI_STREAM_BLOCK_MS_MAX;
+    mtc_status status =
+        call(link, read->make(read->ctx, wait_ms), wait_ms, answer);
+    bool is_lost = status == MTC_E_UNAVAILABLE && read->is_repeatable &&
+                   stream->target.cluster;
+    if (status != MTC_PENDING && !is_lost)
+        return status;
+    status = mtci_stream_call(stream, read->make(read->ctx, 0), answer);
+    bool is_empty = status == MTC_OK && answer->reply.type == MTCI_REPLY_NIL;
+    if (is_empty && wait_ms > 0)
+        mtci_link_pause(link, MTCI_STREAM_FOLLOW_MS);
+    return status;
+}
+
 void mtci_link_pause(mtci_link *link, int64_t wait_ms)
 {
     mtci_word_wait(&link->cancelled, 0, wait_ms);
+}
+
+void mtci_link_back_off(mtci_link *link, int64_t left_ms, int64_t *pause_ms)
+{
+    mtci_link_pause(link, *pause_ms < left_ms ? *pause_ms : left_ms);
+    *pause_ms *= 2;
+    if (*pause_ms > MTCI_STREAM_PAUSE_MS_MAX)
+        *pause_ms = MTCI_STREAM_PAUSE_MS_MAX;
 }

@@ -99,7 +99,7 @@ static mtci_redis_command *make_add(const mtc_stream *stream,
                                     const addition *addition)
 {
     bool is_trimmed = stream->options.length_max > 0 || addition->from_ms >= 0;
-    bool has_id = addition->id.ms != 0 || addition->id.sequence != 0;
+    bool has_id = !mtci_id_is_zero(addition->id);
     mtci_redis_command *command =
         mtci_command_new(MTCI_REPLY_BULK | MTCI_REPLY_NIL);
     if (!command)

@@ -1,6 +1,6 @@
 /*
- * Opening, closing and calling a stream. See stream.h; publish.c, read.c and
- * tail.c are what is done with one. Any thread.
+ * Opening, closing and calling a stream. See stream.h; the other files are
+ * what is done with one. Any thread.
  */
 #include "stream/stream.h"
 

@@ -19,6 +19,9 @@
 /* The server is asked to block at most so long at a time. */
 #define MTCI_STREAM_BLOCK_MS_MAX 1000
 #define MTCI_STREAM_WAIT_MS_MAX  3600000
+/* The pauses while a server is away. */
+#define MTCI_STREAM_PAUSE_MS_MIN 10
+#define MTCI_STREAM_PAUSE_MS_MAX 1000
 /* The pause while a slot is on its way from node to node. */
 #define MTCI_STREAM_FOLLOW_MS 20
 /* Connections at rest that a stream keeps. */
@@ -65,6 +68,11 @@ mtc_status mtci_stream_call(const mtc_stream *stream,
 /* Adds an id as the server spells it. */
 void mtci_stream_add_id(mtci_redis_command *command, mtc_stream_id id);
 
+static inline bool mtci_id_is_zero(mtc_stream_id id)
+{
+    return id.ms == 0 && id.sequence == 0;
+}
+
 static inline bool mtci_id_is_end(mtc_stream_id id)
 {
     return id.ms == UINT64_MAX && id.sequence == UINT64_MAX;
@@ -73,6 +81,16 @@ static inline bool mtci_id_is_end(mtc_stream_id id)
 static inline bool mtci_id_is_before(mtc_stream_id a, mtc_stream_id b)
 {
     return a.ms < b.ms || (a.ms == b.ms && a.sequence < b.sequence);
+}
+
+static inline bool mtci_stream_is_count(size_t count)
+{
+    return count > 0 && count <= MTC_STREAM_COUNT_MAX;
+}
+
+static inline bool mtci_stream_is_wait(int64_t wait_ms)
+{
+    return wait_ms >= 0 && wait_ms <= MTCI_STREAM_WAIT_MS_MAX;
 }
 
 /* The id behind; the last one has none and stays. */
@@ -88,15 +106,28 @@ void mtci_link_cancel_locked(mtci_link *link);
 /* MTC_OK; MTC_E_CANCELLED, MTC_E_CLOSED. */
 mtc_status mtci_link_state(mtci_link *link);
 
-/* As mtci_stream_call, for a command that waits up to wait_ms at the server;
- * also MTC_E_CANCELLED and MTC_E_CLOSED, at once. MTC_PENDING, in a cluster:
- * the node did nothing, for the slot has moved or is moving. mtci_stream_call
- * then finds it, and the next call on the link goes where it is. When a node of
- * a cluster is away, another deadline may pass in looking for its heir. */
-mtc_status mtci_link_call(mtci_link *link, mtci_redis_command *command,
-                          int64_t wait_ms, mtci_answer *answer);
+/* What is read over a link. */
+typedef struct mtci_link_read {
+    /* Makes the command; NULL: no memory. wait_ms 0: it does not wait. */
+    mtci_redis_command *(*make)(const void *ctx, int64_t wait_ms);
+    const void *ctx;
+    bool is_repeatable; /* the server may do it twice */
+} mtci_link_read;
+
+/* As mtci_stream_call, for what waits at the server, up to wait_ms or
+ * MTCI_STREAM_BLOCK_MS_MAX; also MTC_E_CANCELLED and MTC_E_CLOSED, at once. In
+ * a cluster, where the node did nothing, for the slot has moved or is moving,
+ * the same is asked without waiting wherever the slot is; also when the node is
+ * gone and what is read is repeatable. When a node is away, another deadline
+ * may pass in looking for its heir. */
+mtc_status mtci_link_ask(mtci_link *link, const mtci_link_read *read,
+                         int64_t wait_ms, mtci_answer *answer);
 
 /* Sleeps so long, or until cancelled. */
 void mtci_link_pause(mtci_link *link, int64_t wait_ms);
+
+/* Sleeps while a server is away: *pause_ms, which begins with
+ * MTCI_STREAM_PAUSE_MS_MIN and doubles, or up to left_ms. */
+void mtci_link_back_off(mtci_link *link, int64_t left_ms, int64_t *pause_ms);
 
 #endif

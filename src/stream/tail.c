@@ -6,12 +6,11 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/slice.h"
 #include "stream/batch.h"
 #include "stream/follow.h"
 
-#define PART         "tail"
-#define PAUSE_MS_MIN 10
-#define PAUSE_MS_MAX 1000
+#define PART "tail"
 
 struct mtc_tail {
     mtci_link link;
@@ -50,7 +49,7 @@ static mtc_status check(mtc_stream *const *streams, size_t count,
         for (size_t j = 0; j < i; j++) {
             mtc_slice a = mtci_stream_key(streams[i]);
             mtc_slice b = mtci_stream_key(streams[j]);
-            if (a.size == b.size && memcmp(a.data, b.data, a.size) == 0)
+            if (mtci_slices_equal(a, b))
                 return mtci_fail(error, MTC_E_INVALID, PART,
                                  "two of the streams have one key");
         }
@@ -109,8 +108,7 @@ void mtc_tail_close(mtc_tail **tail)
 static size_t find_item(const mtc_tail *tail, mtc_slice key)
 {
     for (size_t i = 0; i < tail->count; i++) {
-        mtc_slice own = mtci_stream_key(tail->items[i].stream);
-        if (own.size == key.size && memcmp(own.data, key.data, key.size) == 0)
+        if (mtci_slices_equal(mtci_stream_key(tail->items[i].stream), key))
             return i;
     }
     return tail->count;
@@ -131,8 +129,7 @@ static mtc_status hand_out(mtc_tail *tail, size_t *index,
     if (status != MTC_OK)
         return status;
     *index = found;
-    tail->items[found].cursor =
-        mtc_stream_batch_id(*batch, mtc_stream_batch_count(*batch) - 1);
+    tail->items[found].cursor = mtci_batch_last_id(*batch);
     return MTC_OK;
 }
 
@@ -144,7 +141,7 @@ static mtc_status fetch(mtc_tail *tail, size_t count, int64_t wait_ms)
     const mtc_stream *stream = tail->link.stream;
     int64_t until_ms = mtci_stream_now_ms(stream) + wait_ms;
     int64_t left_ms = wait_ms;
-    int64_t pause_ms = PAUSE_MS_MIN;
+    int64_t pause_ms = MTCI_STREAM_PAUSE_MS_MIN;
     mtci_reply_fini(&tail->reply);
     tail->next = 0;
     for (;;) {
@@ -154,10 +151,10 @@ static mtc_status fetch(mtc_tail *tail, size_t count, int64_t wait_ms)
         bool is_away = status == MTC_E_UNAVAILABLE || status == MTC_E_TIMEOUT;
         if (!is_away || left_ms <= 0)
             return status;
-        mtci_link_pause(&tail->link, pause_ms < left_ms ? pause_ms : left_ms);
-        pause_ms = 2 * pause_ms < PAUSE_MS_MAX ? 2 * pause_ms : PAUSE_MS_MAX;
-        if (mtci_link_state(&tail->link) != MTC_OK)
-            return mtci_link_state(&tail->link);
+        mtci_link_back_off(&tail->link, left_ms, &pause_ms);
+        status = mtci_link_state(&tail->link);
+        if (status != MTC_OK)
+            return status;
         left_ms = until_ms - mtci_stream_now_ms(stream);
         if (left_ms < 0)
             left_ms = 0;
@@ -184,8 +181,8 @@ mtc_status mtc_tail_read(mtc_tail *tail, size_t count, int64_t wait_ms,
     if (!batch)
         return MTC_E_INVALID;
     *batch = NULL;
-    if (!tail || !index || count == 0 || count > MTC_STREAM_COUNT_MAX ||
-        wait_ms < 0 || wait_ms > MTCI_STREAM_WAIT_MS_MAX)
+    if (!tail || !index || !mtci_stream_is_count(count) ||
+        !mtci_stream_is_wait(wait_ms))
         return MTC_E_INVALID;
     mtc_stream *stream = tail->link.stream;
     mtc_status status = mtci_stream_enter(stream);

@@ -49,7 +49,7 @@ static mtc_status play(mtct_script *script, mtc_verb verb, mtc_request *request)
 {
     (void)script;
     const char *held = held_key[verb];
-    if (held && mtci_same_key(mtc_str(held), request->key))
+    if (held && mtci_slices_equal(mtc_str(held), request->key))
         mtct_stop_here(&at_verb[verb]);
     uint64_t left = atomic_load(&refusals[verb]);
     if (left == 0)

@@ -31,8 +31,8 @@ ends 'remove' 0 "$mtc" remove user:1
 same 'remove' 0 "$(redis EXISTS user:1)"
 ends 'removed' 1 "$mtc" get user:1
 head -c 5000000 /dev/urandom >big
-ends 'a large value' 0 "$mtc" set big <big
-ends 'comes back' 0 "$mtc" get big
+ends 'a large value' 0 "$mtc" set big --tiers "$redis_url?deadline=10s" <big
+ends 'comes back' 0 "$mtc" get big --tiers "$redis_url?deadline=10s"
 cmp -s big out || fail 'a large value comes back'
 ends 'health' 0 "$mtc" health --json
 same 'health' healthy "$(field state)"
@@ -90,6 +90,11 @@ ends 'an id of its own' 0 "$mtc" stream publish own --id 7-0 n seven
 ends 'the id again' 1 "$mtc" stream publish own --id 7-0 n seven
 ends 'another id' 0 "$mtc" stream publish own --id 8-0 n eight
 ends 'no stream' 1 "$mtc" stream publish absent --existing n v
+ends 'no stream as JSON' 1 \
+    "$mtc" stream publish absent --existing n v --json
+same 'no stream as JSON' '{"status": "MISS"}' "$(cat out)"
+ends 'no id of its own' 2 "$mtc" stream publish own --id '$' n v
+says 'no id of its own' '--id $: an id is wanted'
 ends 'max and age' 2 "$mtc" stream publish own --max 1 --age 1h n v
 ends 'a range' 0 "$mtc" stream range own --from 7-0 --to 7
 same 'a range' $'7-0\tn\tseven' "$(cat out)"
@@ -105,6 +110,11 @@ wait_until 'a blocked tail' \
 "$mtc" stream publish log tailed yes >out
 wait "$tail" || fail 'a tail fails'
 same 'a tail' $'log\t'"$(cat out)"$'\ttailed\tyes' "$(cat tailed)"
+
+ends 'a tail as JSON' 0 "$mtc" stream tail log --after 0 --count 1 --json
+same 'a tail as JSON' "$first" "$(python3 -c 'import json
+print(json.load(open("out"))["entry"]["id"])')"
+ends 'a tail of one stream twice' 2 "$mtc" stream tail log log
 
 # Groups.
 ends 'a group' 0 "$mtc" stream group create own workers
@@ -124,9 +134,14 @@ same 'acknowledge' 1 "$(cat out)"
 ends 'nothing pending' 1 "$mtc" stream group pending own workers
 ends 'remove a consumer' 0 "$mtc" stream group remove own workers two
 ends 'remove a group' 0 "$mtc" stream group remove own workers
-ends 'it has gone' 1 "$mtc" stream group remove own workers
+ends 'it has gone' 1 "$mtc" stream group remove own workers --json
+is_json 'it has gone'
 ends 'no action' 2 "$mtc" stream group dance own workers
-ends 'a wrong id to acknowledge' 3 "$mtc" stream group ack own workers x
+ends 'a wrong id to acknowledge' 2 "$mtc" stream group ack own workers 7-x
+says 'a wrong id to acknowledge' 'ack 7-x: an id is wanted'
+ends 'no id to acknowledge' 2 "$mtc" stream group ack own workers '$'
+ends 'a group without a name' 2 "$mtc" stream group read own '' one
+says 'a group without a name' 'a name has not 1 to 4096 bytes'
 
 redis EVAL 'for i = 1, 3000 do redis.call("XADD", "long", "*", "n", i) end' 0 \
     >/dev/null
@@ -151,6 +166,9 @@ redis FLUSHALL >/dev/null
 
 redis SET text x >/dev/null
 ends 'a key that is no stream' 3 "$mtc" stream read text
+says 'a key that is no stream' 'does the key hold a stream'
+ends 'no stream, as JSON' 3 "$mtc" stream range text --json
+is_json 'no stream, as JSON'
 ends 'a field without a value' 2 "$mtc" stream publish log a b c
 says 'a field without a value' 'c has no value'
 ends 'a wrong id' 2 "$mtc" stream read log --after yesterday

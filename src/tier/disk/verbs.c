@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "base/slice.h"
 #include "tier/disk/txn.h"
 
 /* The end of a life is cut by the part of a millisecond that the clock does
@@ -38,11 +39,6 @@ static int64_t purge_of(const mtc_request *request, int64_t end_ms)
     return end_ms > keep_ms ? end_ms : keep_ms;
 }
 
-static bool slices_equal(mtc_slice a, mtc_slice b)
-{
-    return a.size == b.size && (a.size == 0 || !memcmp(a.data, b.data, a.size));
-}
-
 /* Reads the frame of a found row. MTC_OK; MTC_MISS: a tombstone, or an end
  * that has passed; MTC_E_CORRUPT. */
 static mtc_status frame_of(sqlite3_stmt *row, const mtc_request *request,
@@ -55,7 +51,7 @@ static mtc_status frame_of(sqlite3_stmt *row, const mtc_request *request,
     if (!data && size > 0)
         return MTC_E_NO_MEMORY;
     if (mtc_frame_read(mtc_bytes(data, size), frame) != MTC_OK ||
-        frame->time_ms <= 0 || !slices_equal(frame->key, request->key))
+        frame->time_ms <= 0 || !mtci_slices_equal(frame->key, request->key))
         return MTC_E_CORRUPT;
     return frame->time_ms <= request->sent_ms ? MTC_MISS : MTC_OK;
 }

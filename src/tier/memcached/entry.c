@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "base/slice.h"
 
 /* Two fixed seeds: every process must find the same key. */
 #define SEED_HIGH UINT64_C(0x6d74632d6b657931)
@@ -82,16 +83,10 @@ bool mtci_memcached_entry_write(const mtc_frame *frame, int64_t end_wall_ms,
     return true;
 }
 
-static bool is_of_key(const mtc_frame *frame, mtc_slice key)
-{
-    return frame->key.size == key.size &&
-           (key.size == 0 || memcmp(frame->key.data, key.data, key.size) == 0);
-}
-
 static mtc_status check(const mtc_frame *frame, mtc_slice key, int64_t wall_ms,
                         mtc_facts *facts)
 {
-    if (!is_of_key(frame, key) || frame->time_ms <= wall_ms)
+    if (!mtci_slices_equal(frame->key, key) || frame->time_ms <= wall_ms)
         return MTC_MISS;
     *facts = frame->facts;
     facts->left_ms = frame->time_ms - wall_ms;
