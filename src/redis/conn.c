@@ -410,6 +410,12 @@ static int64_t late_ms(const mtci_redis_conn *conn)
     return conn->first_sent > 0 ? conn->unsent.first->stall_ms : INT64_MAX;
 }
 
+/* Past the handshake: there is a reader, and replies may come. */
+static bool is_receiving(const mtci_redis_conn *conn)
+{
+    return conn->state == MTCI_CONN_GREETING || conn->state == MTCI_CONN_READY;
+}
+
 static bool is_overdue(const mtci_redis_conn *conn, int64_t now_ms)
 {
     return conn->fd >= 0 && now_ms >= late_ms(conn);
@@ -419,7 +425,7 @@ static bool is_overdue(const mtci_redis_conn *conn, int64_t now_ms)
 static void check_time(mtci_redis_conn *conn, int64_t now_ms,
                        mtci_command_queue *finished)
 {
-    if (is_overdue(conn, now_ms))
+    if (is_receiving(conn) && is_overdue(conn, now_ms))
         receive(conn, now_ms, finished);
     if (!is_overdue(conn, now_ms))
         return;
@@ -459,7 +465,7 @@ void mtci_conn_open(mtci_redis_conn *conn, int64_t now_ms)
 
 static bool can_receive(const mtci_redis_conn *conn, short events)
 {
-    if (conn->state != MTCI_CONN_GREETING && conn->state != MTCI_CONN_READY)
+    if (!is_receiving(conn))
         return false;
     return conn->transport.has_more || (events & (POLLIN | POLLHUP | POLLERR));
 }
