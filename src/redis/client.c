@@ -159,17 +159,18 @@ void mtci_client_interrupt(mtci_redis_client *client)
     wake_driver(client);
 }
 
-static bool has_ctx(const mtci_redis_command *command, const void *ctx)
+static bool is_given_up(const mtci_redis_command *command, const void *what)
 {
-    return command->ctx == ctx;
+    return command->give_up ? command->give_up(command, what)
+                            : command->ctx == what;
 }
 
-void mtci_client_abandon(mtci_redis_client *client, const void *ctx)
+void mtci_client_abandon(mtci_redis_client *client, const void *what)
 {
     mtci_command_queue left = {0};
     mtci_command_queue finished = {0};
     pthread_mutex_lock(&client->mutex);
-    mtci_queue_extract(&client->queued, has_ctx, ctx, &left);
+    mtci_queue_extract(&client->queued, is_given_up, what, &left);
     pthread_mutex_unlock(&client->mutex);
     mtci_queue_fail(&left, MTC_E_CANCELLED, NULL, &finished);
     mtci_client_deliver(client, &finished);

@@ -74,8 +74,9 @@ uint64_t mtci_client_pushes_unknown(const mtci_redis_client *client);
 /* Makes the driver look again whether what it awaits is complete. */
 void mtci_client_interrupt(mtci_redis_client *client);
 
-/* Ends commands with this ctx that are still queued as MTC_E_CANCELLED. What
- * was sent stays: its reply is taken in, in its place. */
-void mtci_client_abandon(mtci_redis_client *client, const void *ctx);
+/* Ends queued commands that were made for this, their ctx, and for nobody
+ * else, as MTC_E_CANCELLED. What was sent stays: its reply is taken in, in its
+ * place. */
+void mtci_client_abandon(mtci_redis_client *client, const void *what);
 
 #endif

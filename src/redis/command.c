@@ -13,9 +13,27 @@ mtci_redis_command *mtci_command_new(uint32_t expects)
     mtci_redis_command *command = calloc(1, sizeof *command);
     if (!command)
         return NULL;
+    command->expects = command->own_expects;
+    command->replies = command->own_replies;
     command->expects[0] = expects;
     command->reply_count = 1;
     return command;
+}
+
+mtci_redis_command *mtci_command_new_of_many(size_t reply_count)
+{
+    mtci_redis_command *command = mtci_command_new(0);
+    if (!command)
+        return NULL;
+    command->reply_count = reply_count;
+    if (reply_count <= MTCI_COMMAND_REPLIES_OWN)
+        return command;
+    command->expects = calloc(reply_count, sizeof *command->expects);
+    command->replies = calloc(reply_count, sizeof *command->replies);
+    if (command->expects && command->replies)
+        return command;
+    mtci_command_free(command);
+    return NULL;
 }
 
 void mtci_command_free(mtci_redis_command *command)
@@ -26,6 +44,10 @@ void mtci_command_free(mtci_redis_command *command)
     mtc_value_free(&command->payload);
     for (size_t i = 0; i < command->replied; i++)
         mtci_reply_fini(&command->replies[i]);
+    if (command->expects != command->own_expects)
+        free(command->expects);
+    if (command->replies != command->own_replies)
+        free(command->replies);
     free(command);
 }
 

@@ -10,10 +10,9 @@
 #include "redis/reply.h"
 #include "redis/resp_writer.h"
 
-/* The most replies that one command object stands for; the most when each of
- * its commands has an ASKING before it. */
-#define MTCI_COMMAND_PARTS_MAX   2
-#define MTCI_COMMAND_REPLIES_MAX (2 * MTCI_COMMAND_PARTS_MAX)
+/* The most replies for which there is room in the command itself: two, each
+ * behind that to an ASKING. */
+#define MTCI_COMMAND_REPLIES_OWN 4
 
 typedef struct mtci_redis_command mtci_redis_command;
 
@@ -42,10 +41,13 @@ struct mtci_redis_command {
     size_t size; /* as counted by the client */
 
     /* Which types answer it, one set per reply. Errors always may. */
-    uint32_t expects[MTCI_COMMAND_REPLIES_MAX];
+    uint32_t *expects;
     size_t reply_count;
     size_t replied;
-    mtci_reply replies[MTCI_COMMAND_REPLIES_MAX];
+    mtci_reply *replies;
+    /* Of an array that answers it: items and their types; 0: any. */
+    size_t item_count;
+    uint32_t items_expect;
 
     /* Sent once more when the connection ends before the reply: only for
      * commands that change nothing. */
@@ -65,13 +67,21 @@ struct mtci_redis_command {
     /* Takes the command back, by the driver or inside submit, without locks.*/
     void (*done)(mtci_redis_command *command);
     void *ctx;
+    /* Optional, for one that serves several: notes that what is given up.
+     * Whether nobody wants it now. With the client's lock. */
+    bool (*give_up)(const mtci_redis_command *command, const void *what);
     size_t mark;   /* the owner's: an offset into bytes */
     size_t second; /* where the command of the second reply begins */
     mtci_route route;
+    uint32_t own_expects[MTCI_COMMAND_REPLIES_OWN];
+    mtci_reply own_replies[MTCI_COMMAND_REPLIES_OWN];
 };
 
 /* A command answered by one reply of the types; NULL: no memory. */
 mtci_redis_command *mtci_command_new(uint32_t expects);
+
+/* One answered by many replies, expecting nothing yet; no cluster takes it. */
+mtci_redis_command *mtci_command_new_of_many(size_t reply_count);
 void mtci_command_free(mtci_redis_command *command);
 
 /* Puts ASKING before each of its commands, or takes that away again; forgets

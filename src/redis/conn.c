@@ -117,6 +117,20 @@ static void close_corrupt(mtci_redis_conn *conn, const char *violation,
 
 /* -- receiving ----------------------------------------------------------- */
 
+/* Whether it can be the next answer to the command. */
+static bool fits(const mtci_redis_command *command, const mtci_reply *reply)
+{
+    uint32_t expects = command->expects[command->replied] | MTCI_REPLY_ERROR;
+    if (!(reply->type & expects))
+        return false;
+    if (reply->type != MTCI_REPLY_ARRAY || command->items_expect == 0)
+        return true;
+    for (size_t i = 0; i < reply->count; i++)
+        if (!(reply->items[i].type & command->items_expect))
+            return false;
+    return reply->count == command->item_count;
+}
+
 static void take_reply(mtci_redis_conn *conn, mtci_reply *reply,
                        mtci_command_queue *finished)
 {
@@ -130,8 +144,7 @@ static void take_reply(mtci_redis_conn *conn, mtci_reply *reply,
         close_corrupt(conn, "a reply that nobody asked for", finished);
         return;
     }
-    uint32_t expects = command->expects[command->replied] | MTCI_REPLY_ERROR;
-    if (!(reply->type & expects)) {
+    if (!fits(command, reply)) {
         mtci_reply_fini(reply);
         close_corrupt(conn, "a reply that does not fit its command", finished);
         return;

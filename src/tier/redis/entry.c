@@ -234,13 +234,10 @@ static mtc_status judge(const mtci_redis_form *form, mtc_request *request,
 }
 
 mtc_status mtci_redis_entry_found(const mtci_redis_form *form,
-                                  mtci_redis_command *command, char *failure,
-                                  size_t failure_size, bool *is_damaged)
+                                  mtc_request *request, const mtci_reply *life,
+                                  mtci_reply *found,
+                                  char failure[MTCI_REDIS_FAILURE_SIZE])
 {
-    mtc_request *request = command->ctx;
-    mtci_reply *life = &command->replies[0];
-    mtci_reply *found = &command->replies[1];
-    *is_damaged = false;
     if (found->type == MTCI_REPLY_NIL ||
         (life->integer <= 0 && life->integer != PTTL_NO_END))
         return MTC_MISS;
@@ -248,13 +245,12 @@ mtc_status mtci_redis_entry_found(const mtci_redis_form *form,
     request->facts.left_ms =
         life->integer == PTTL_NO_END ? MTC_NO_END : life->integer;
     mtc_status status = judge(form, request, &found->bytes);
-    *is_damaged = status == MTC_E_CORRUPT;
     if (status == MTC_E_TOO_LARGE)
-        snprintf(failure, failure_size,
+        snprintf(failure, MTCI_REDIS_FAILURE_SIZE,
                  "the value is, decompressed, over the limit of %zu bytes",
                  form->value_size_max);
     if (status != MTC_OK)
-        return *is_damaged ? MTC_MISS : status;
+        return status;
     request->value = found->bytes;
     *found = (mtci_reply){0};
     return MTC_OK;

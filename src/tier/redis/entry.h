@@ -10,6 +10,7 @@
 
 /* From here on a value is sent from where it is, not copied. */
 #define MTCI_REDIS_BY_REFERENCE_SIZE ((size_t)16 << 10)
+#define MTCI_REDIS_FAILURE_SIZE      160
 /* What a frame may add to a value; and so a value to the largest bulk. */
 #define MTCI_REDIS_FRAME_ROOM ((size_t)4 << 10)
 
@@ -27,11 +28,13 @@ mtci_redis_command *mtci_redis_entry_command(const mtci_redis_form *form,
                                              mtc_verb verb,
                                              mtc_request *request);
 
-/* Judges the replies to a READ, neither an error, and fills value and facts of
- * the request. MTC_OK, MTC_MISS, or an error, then with failure. *is_damaged:
- * not what was stored; it counts as a miss. */
+/* Judges what PTTL and GET said of a key, neither an error, and fills value and
+ * facts of the request; takes the bytes of found. MTC_OK; MTC_MISS;
+ * MTC_E_CORRUPT: it is not what was stored; another error, then with failure.
+ */
 mtc_status mtci_redis_entry_found(const mtci_redis_form *form,
-                                  mtci_redis_command *command, char *failure,
-                                  size_t failure_size, bool *is_damaged);
+                                  mtc_request *request, const mtci_reply *life,
+                                  mtci_reply *found,
+                                  char failure[MTCI_REDIS_FAILURE_SIZE]);
 
 #endif

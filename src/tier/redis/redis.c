@@ -11,13 +11,13 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "tier/redis/bulk.h"
 #include "tier/redis/options.h"
 #include "tier/redis/refusals.h"
 
 #define PART           "redis"
 #define VALUE_SIZE_MAX (((size_t)512 << 20) - MTCI_REDIS_FRAME_ROOM)
 #define KEY_SIZE_MAX   ((size_t)512 << 20)
-#define FAILURE_SIZE   160
 
 typedef struct redis_tier {
     mtc_tier base;
@@ -34,72 +34,167 @@ static const mtc_tier_ops redis_ops;
 
 /* -- requests ------------------------------------------------------------ */
 
+static void submit_each(redis_tier *tier, mtc_verb verb,
+                        mtc_request *const *requests, size_t count);
+
 /* How a command failed, its own way or the server's; MTC_OK: it did not. */
 static mtc_status explain(redis_tier *tier, const mtci_redis_command *command,
-                          char failure[FAILURE_SIZE])
+                          char failure[MTCI_REDIS_FAILURE_SIZE])
 {
     const mtci_reply *error = mtci_command_error(command);
     if (command->status != MTC_OK) {
-        snprintf(failure, FAILURE_SIZE, "%s",
+        snprintf(failure, MTCI_REDIS_FAILURE_SIZE, "%s",
                  command->failure ? command->failure : "");
         return command->status;
     }
     if (!error)
         return MTC_OK;
     mtci_redis_refusals_note(&tier->refusals, tier->host, error);
-    mtci_reply_error_text(error, failure, FAILURE_SIZE);
+    mtci_reply_error_text(error, failure, MTCI_REDIS_FAILURE_SIZE);
     return mtci_reply_error_status(error);
 }
 
-/* A command's request is told how it ended, and knows its tier by its link. */
+static void complete(mtc_request *request, mtc_status status,
+                     const char *failure)
+{
+    mtc_request_complete(request, status, failure[0] ? failure : NULL);
+}
+
+/* What the server said of a key goes to its request. */
+static void answer(redis_tier *tier, mtc_request *request,
+                   const mtci_reply *life, mtci_reply *found)
+{
+    char failure[MTCI_REDIS_FAILURE_SIZE] = "";
+    mtc_status status =
+        mtci_redis_entry_found(&tier->form, request, life, found, failure);
+    if (status == MTC_E_CORRUPT) {
+        atomic_fetch_add_explicit(&tier->damaged, 1, memory_order_relaxed);
+        status = MTC_MISS;
+    }
+    complete(request, status, failure);
+}
+
+/* A command's request knows its tier by its link. */
 static void finish_read(mtci_redis_command *command)
 {
     mtc_request *request = command->ctx;
     redis_tier *tier = request->link;
-    char failure[FAILURE_SIZE] = "";
-    bool is_damaged = false;
+    char failure[MTCI_REDIS_FAILURE_SIZE] = "";
     mtc_status status = explain(tier, command, failure);
     if (status == MTC_OK)
-        status = mtci_redis_entry_found(&tier->form, command, failure,
-                                        sizeof failure, &is_damaged);
-    if (is_damaged)
-        atomic_fetch_add_explicit(&tier->damaged, 1, memory_order_relaxed);
+        answer(tier, request, &command->replies[0], &command->replies[1]);
+    else
+        complete(request, status, failure);
     mtci_command_free(command);
-    mtc_request_complete(request, status, failure[0] ? failure : NULL);
+}
+
+/* Whether the answer is to this command alone: others would get another. */
+static bool may_ask_alone(const mtci_redis_command *command, mtc_status status)
+{
+    return command->status == MTC_OK &&
+           (status == MTC_E_TOO_LARGE || status == MTC_E_DENIED);
+}
+
+static void finish_bulk(mtci_redis_command *command)
+{
+    mtci_redis_bulk *bulk = command->ctx;
+    redis_tier *tier = bulk->requests[0]->link;
+    mtc_request *alone[MTCI_REDIS_BULK_KEYS_MAX];
+    size_t alone_count = 0;
+    char failure[MTCI_REDIS_FAILURE_SIZE] = "";
+    mtc_status status = explain(tier, command, failure);
+    bool is_alone = may_ask_alone(command, status);
+    for (size_t i = 0; i < bulk->count; i++) {
+        if (is_alone ||
+            (status == MTC_OK && mtci_redis_bulk_is_open(command, i)))
+            alone[alone_count++] = bulk->requests[i];
+        else if (status == MTC_OK)
+            answer(tier, bulk->requests[i], mtci_redis_bulk_life(command, i),
+                   mtci_redis_bulk_found(command, i));
+        else
+            complete(bulk->requests[i], status, failure);
+    }
+    mtci_command_free(command);
+    free(bulk);
+    if (alone_count > 0)
+        submit_each(tier, MTC_VERB_READ, alone, alone_count);
 }
 
 static void finish_write(mtci_redis_command *command)
 {
     mtc_request *request = command->ctx;
-    char failure[FAILURE_SIZE] = "";
+    char failure[MTCI_REDIS_FAILURE_SIZE] = "";
     mtc_status status = explain(request->link, command, failure);
     mtci_command_free(command);
-    mtc_request_complete(request, status, failure[0] ? failure : NULL);
+    complete(request, status, failure);
+}
+
+/* The command for one request, or NULL: the request has ended. */
+static mtci_redis_command *make_one(redis_tier *tier, mtc_verb verb,
+                                    mtc_request *request)
+{
+    mtci_redis_command *command =
+        mtci_redis_entry_command(&tier->form, verb, request);
+    request->link = tier;
+    if (!command) {
+        complete(request, MTC_E_NO_MEMORY, "out of memory");
+        return NULL;
+    }
+    command->done = verb == MTC_VERB_READ ? finish_read : finish_write;
+    if (tier->cluster)
+        mtci_cluster_route(tier->cluster, command, request->key,
+                           &request->mark);
+    return command;
+}
+
+static void submit_each(redis_tier *tier, mtc_verb verb,
+                        mtc_request *const *requests, size_t count)
+{
+    mtci_command_queue commands = {0};
+    for (size_t i = 0; i < count; i++) {
+        mtci_redis_command *command = make_one(tier, verb, requests[i]);
+        if (command)
+            mtci_queue_push(&commands, command);
+    }
+    if (tier->cluster)
+        mtci_cluster_submit(tier->cluster, &commands);
+    else
+        mtci_client_submit(tier->client, &commands);
+}
+
+/* As one command; where there is no memory for it, one by one. */
+static void submit_bulk(redis_tier *tier, mtc_request *const *requests,
+                        size_t count)
+{
+    mtci_command_queue one = {0};
+    mtci_redis_command *command = mtci_redis_bulk_command(requests, count);
+    if (!command) {
+        submit_each(tier, MTC_VERB_READ, requests, count);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        requests[i]->link = tier;
+    command->done = finish_bulk;
+    mtci_queue_push(&one, command);
+    mtci_client_submit(tier->client, &one);
 }
 
 static void redis_submit(mtc_tier *base, mtc_verb verb,
                          mtc_request *const *requests, size_t count)
 {
     redis_tier *tier = (redis_tier *)base;
-    mtci_command_queue commands = {0};
-    for (size_t i = 0; i < count; i++) {
-        mtci_redis_command *command =
-            mtci_redis_entry_command(&tier->form, verb, requests[i]);
-        if (!command) {
-            mtc_request_complete(requests[i], MTC_E_NO_MEMORY, "out of memory");
-            continue;
-        }
-        requests[i]->link = tier;
-        command->done = verb == MTC_VERB_READ ? finish_read : finish_write;
-        if (tier->cluster)
-            mtci_cluster_route(tier->cluster, command, requests[i]->key,
-                               &requests[i]->mark);
-        mtci_queue_push(&commands, command);
+    if (verb != MTC_VERB_READ || tier->cluster) {
+        submit_each(tier, verb, requests, count);
+        return;
     }
-    if (tier->cluster)
-        mtci_cluster_submit(tier->cluster, &commands);
-    else
-        mtci_client_submit(tier->client, &commands);
+    for (size_t done = 0; done < count;) {
+        size_t run = mtci_redis_bulk_run(requests + done, count - done);
+        if (run > 1)
+            submit_bulk(tier, requests + done, run);
+        else
+            submit_each(tier, verb, requests + done, 1);
+        done += run;
+    }
 }
 
 static bool is_complete(const void *ctx)
