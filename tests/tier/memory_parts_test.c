@@ -321,6 +321,29 @@ static size_t object_size(const mtci_heap *heap, uint32_t ref)
     return heap->classes[page->class].size;
 }
 
+static void a_growing_arena_commits_ahead_within_the_budget(void **state)
+{
+    (void)state;
+    mtci_arena arena;
+    uint64_t budget = 64u << 20;
+    assert_int_equal(mtci_arena_init(&arena, budget), MTC_OK);
+    uint32_t first = mtci_arena_take(&arena, 1);
+    uint64_t committed = atomic_load(&arena.committed);
+    for (uint32_t i = 1; i < 16; i++)
+        assert_int_equal(mtci_arena_take(&arena, 1), first + i);
+    assert_int_equal(atomic_load(&arena.committed), committed);
+    assert_int_equal(mtci_arena_take(&arena, 1), first + 16);
+    assert_true(atomic_load(&arena.committed) > committed);
+    size_t taken = 17;
+    while (mtci_arena_take(&arena, 1)) {
+        taken++;
+        assert_true(atomic_load(&arena.committed) <= budget);
+    }
+    size_t records = atomic_load(&arena.record_bytes);
+    assert_int_equal(taken, (budget - records) >> MTCI_PAGE_SHIFT);
+    mtci_arena_fini(&arena);
+}
+
 static void mixed_sizes_fill_the_budget(void **state)
 {
     (void)state;
@@ -363,6 +386,7 @@ int main(void)
         cmocka_unit_test(lru_evicts_in_the_order_of_last_use),
         cmocka_unit_test(the_wheel_agrees_with_a_list),
         cmocka_unit_test(what_never_ends_is_not_on_the_wheel),
+        cmocka_unit_test(a_growing_arena_commits_ahead_within_the_budget),
         cmocka_unit_test(mixed_sizes_fill_the_budget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

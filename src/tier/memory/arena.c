@@ -16,6 +16,11 @@
 #define SPACE_REFS  ((uint64_t)64 << 30)
 #define SHIFT_MIN   4u
 
+/* Pages that are committed at a time, and the part of the budget that they may
+ * be. */
+#define AHEAD_PAGES 16u
+#define AHEAD_PART  1024u
+
 /* Runs of one list that are looked at for one that is long enough. */
 #define LOOK_COUNT 8u
 
@@ -282,18 +287,60 @@ static uint32_t take_clean(mtci_arena *arena, size_t count)
 
 /* -- the calls ---------------------------------------------------------- */
 
+/* How many pages to commit for a run of count: some more, as long as the
+ * budget has room to spare. */
+static size_t ahead_of(const mtci_arena *arena, size_t count)
+{
+    uint64_t budget =
+        atomic_load_explicit(&arena->budget, memory_order_relaxed);
+    uint64_t pages = budget / AHEAD_PART >> MTCI_PAGE_SHIFT;
+    size_t ahead = pages < AHEAD_PAGES ? (size_t)pages : AHEAD_PAGES;
+    if (ahead <= count ||
+        committed(arena) + (ahead + 1) * MTCI_PAGE_BYTES > budget)
+        return count;
+    return ahead;
+}
+
+/* Takes a clean run of *length pages or, where the arena grows for it, of some
+ * more, which are left free. */
+static uint32_t take_ahead(mtci_arena *arena, size_t count, size_t *length)
+{
+    bool grows = !find_run(arena, arena->clean, count);
+    *length = grows ? ahead_of(arena, count) : count;
+    uint32_t first = take_clean(arena, *length);
+    if (!first && *length > count) {
+        *length = count;
+        first = take_clean(arena, count);
+    }
+    if (!first || *length == count)
+        return first;
+    mark(arena, first, count, MTCI_PAGE_USED);
+    add_free(arena, first + (uint32_t)count, *length - count, MTCI_PAGE_DIRTY);
+    return first;
+}
+
+/* All of these pages will be written: one call costs less than a fault for
+ * each. A kernel that knows no such call leaves it to the faults. */
+static void populate(mtci_arena *arena, uint32_t first, size_t count)
+{
+    if (first && count > 1)
+        (void)madvise(mtci_arena_at(arena, first), count << MTCI_PAGE_SHIFT,
+                      MADV_POPULATE_WRITE);
+}
+
 uint32_t mtci_arena_take(mtci_arena *arena, size_t count)
 {
     if (count > arena->page_count)
         return 0;
+    size_t length = 0;
     pthread_mutex_lock(&arena->mutex);
-    uint32_t first = find_run(arena, arena->dirty, count);
-    if (first)
-        cut(arena, first, count);
-    else
-        first = take_clean(arena, count);
+    uint32_t dirty = find_run(arena, arena->dirty, count);
+    uint32_t clean = dirty ? 0 : take_ahead(arena, count, &length);
+    if (dirty)
+        cut(arena, dirty, count);
     pthread_mutex_unlock(&arena->mutex);
-    return first;
+    populate(arena, clean, length);
+    return dirty ? dirty : clean;
 }
 
 void mtci_arena_give(mtci_arena *arena, uint32_t first)

@@ -7,7 +7,8 @@
  * space without memory (clean). Because there is more address space than
  * budget, a large run need not wait for its neighbours to become free.
  * Committed pages, those of the page records included, never pass the
- * budget. One mutex; any thread.
+ * budget. A growing arena commits a few pages more than are wanted, and all at
+ * once. One mutex; any thread.
  *
  * Source of the idea: extents of jemalloc (Evans, 2006 and later).
  */
