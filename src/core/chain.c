@@ -173,12 +173,30 @@ static bool holds(const mtci_lane *lane, const mtc_value *value,
            (facts->kind == MTC_KIND_VALUE && facts->window_ms == 0);
 }
 
+/* In a tier that answers at once. False: it could not, or is none. */
+static bool fill_now(mtci_lane *lane, const mtci_flight *flight,
+                     const mtc_value *value, const mtc_facts *facts,
+                     int64_t sent_ms)
+{
+    if (!mtci_lane_is_front(lane))
+        return false;
+    mtc_request request = {.key = mtci_flight_key(flight),
+                           .hash = flight->hash,
+                           .value = *value,
+                           .facts = *facts,
+                           .sent_ms = sent_ms,
+                           .weight = flight->weight};
+    return mtci_lane_write_now(lane, MTC_VERB_STORE, &request) >= 0;
+}
+
 static bool fill_locked(mtci_lane *lane, mtci_flight *flight,
                         const mtc_value *value, const mtc_facts *facts,
                         int64_t sent_ms)
 {
     if (!holds(lane, value, facts))
         return false;
+    if (fill_now(lane, flight, value, facts, sent_ms))
+        return true;
     mtci_op *op = mtci_op_new(lane, MTC_VERB_STORE, mtci_flight_key(flight),
                               flight->hash);
     if (!op)

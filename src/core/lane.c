@@ -10,7 +10,7 @@
 #include "core/cache.h"
 #include "mtc/strategy.h"
 
-#define SUBMIT_CHUNK 64u
+#define SUBMIT_CHUNK 128u
 
 /* -- what came back ----------------------------------------------------- */
 
@@ -165,14 +165,15 @@ static bool admit(mtci_lane *lane, mtci_op *op)
     return true;
 }
 
-static void prepare(mtci_lane *lane, mtci_op *op, int64_t now_ms)
+static void prepare(mtci_lane *lane, mtci_op *op, int64_t now_ms,
+                    int64_t now_us)
 {
     mtc_request *request = &op->request;
     if (request->sent_ms == 0)
         request->sent_ms = now_ms;
     request->deadline_ms = now_ms + lane->deadline_ms;
     request->done = op_done;
-    op->sent_us = mtci_boot_us();
+    op->sent_us = now_us;
     op->debt_id = mtci_debts_last(&lane->debts);
     atomic_fetch_add_explicit(&op->refs, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&lane->open, 1, memory_order_relaxed);
@@ -200,12 +201,13 @@ void mtci_lane_submit(mtci_lane *lane, mtci_op *const *ops, size_t count)
         return;
     mtc_request *chunk[SUBMIT_CHUNK];
     int64_t now_ms = mtci_clock_ms(&lane->clock);
+    int64_t now_us = mtci_boot_us();
     mtc_verb verb = ops[0]->verb;
     size_t held = 0;
     for (size_t i = 0; i < count; i++) {
         if (!admit(lane, ops[i]))
             continue;
-        prepare(lane, ops[i], now_ms);
+        prepare(lane, ops[i], now_ms, now_us);
         mtc_request *request = &ops[i]->request;
         if (ops[i]->is_turned)
             send(lane, MTC_VERB_REMOVE, &request, 1);
@@ -238,9 +240,10 @@ mtc_status mtci_lane_write_now(mtci_lane *lane, mtc_verb verb,
         return unholdable(verb);
     bool is_turned = verb == MTC_VERB_STORE && !can_hold(lane, request);
     /* A tick is much of a short life. */
-    request->sent_ms = request->facts.left_ms < SHORT_LIFE_MS
-                           ? mtci_clock_ms(&lane->clock)
-                           : mtci_clock_past_ms(&lane->clock);
+    if (request->sent_ms == 0)
+        request->sent_ms = request->facts.left_ms < SHORT_LIFE_MS
+                               ? mtci_clock_ms(&lane->clock)
+                               : mtci_clock_past_ms(&lane->clock);
     request->deadline_ms = request->sent_ms + lane->deadline_ms;
     request->done = request_done;
     ops->submit(lane->tier, is_turned ? MTC_VERB_REMOVE : verb, &request, 1);

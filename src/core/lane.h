@@ -88,8 +88,9 @@ int64_t mtci_lane_life(const mtci_lane *lane, int64_t ttl_ms);
 void mtci_lane_submit(mtci_lane *lane, mtci_op *const *ops, size_t count);
 
 /* A set, remove or expire of a tier that answers at once, without an
- * operation: the request needs key, hash, value and facts. MTC_OK,
- * MTC_PARTIAL; negative: not done, to be sent as an operation. */
+ * operation: the request needs key, hash, value and facts; sent_ms 0: it
+ * leaves now. MTC_OK, MTC_PARTIAL; negative: not done, to be sent as an
+ * operation. */
 mtc_status mtci_lane_write_now(mtci_lane *lane, mtc_verb verb,
                                mtc_request *request);
 
