@@ -1,10 +1,11 @@
 /*
  * Pins: what a reader pinned in time is seen by whoever frees, slots come and
- * go, records of ended threads are used again. labels: quick unit
+ * go, records of ended threads are used again. labels: quick unit alone
  *
  * The first test is the litmus test of the whole scheme: reader and reclaimer
  * each write and then look at what the other one wrote, many times at once;
- * without the fences both overlook the other.
+ * without the fences both overlook the other. Both have a processor and spin,
+ * so that whatever else runs there makes it long.
  */
 #include <stdarg.h>
 #include <stddef.h>

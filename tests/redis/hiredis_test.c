@@ -2,8 +2,8 @@
  * labels: quick unit
  *
  * Our reader beside that of hiredis (0.14, RESP2): random and mutated bytes,
- * split at random. What both accept is the same; ours may refuse more, for the
- * reasons listed in docs/redis-client.md, and never accepts more.
+ * split at random. What both accept is the same; ours refuses more, and takes
+ * arrays one level deeper, for the reasons listed in docs/redis-client.md.
  */
 #include "redis/resp_reader.h"
 

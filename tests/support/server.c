@@ -37,12 +37,14 @@
 #define FIXED_ARGS_MAX 20
 #define CONFIGURATION  "sentinel.conf"
 
-static const char *const PROGRAMS[] = {
-    [TEST_REDIS] = "redis-server",
-    [TEST_MEMCACHED] = "memcached",
-    [TEST_SENTINEL] = "redis-server",
-    [TEST_REDIS_TLS] = "redis-server",
-};
+/* MTC_TEST_REDIS names another program in PATH that is a Redis. */
+static const char *program_of(test_server_kind kind)
+{
+    const char *redis = getenv("MTC_TEST_REDIS");
+    if (kind == TEST_MEMCACHED)
+        return "memcached";
+    return redis && redis[0] != '\0' ? redis : "redis-server";
+}
 
 static void sleep_ms(int ms)
 {
@@ -120,7 +122,7 @@ static void spawn(test_server *server)
     char port[16];
     snprintf(port, sizeof port, "%d", server->port);
     bool is_tls = server->kind == TEST_REDIS_TLS;
-    const char *redis[] = {"redis-server",
+    const char *redis[] = {program_of(TEST_REDIS),
                            "--port",
                            is_tls ? "0" : port,
                            "--tls-port",
@@ -140,8 +142,12 @@ static void spawn(test_server *server)
                            NULL};
     const char *memcached[] = {"memcached", "-l", "127.0.0.1", "-p",   port,
                                "-U",        "0",  "-u",        "root", NULL};
-    const char *sentinel[] = {"redis-server", CONFIGURATION, "--port",
-                              port,           "--sentinel",  NULL};
+    const char *sentinel[] = {program_of(TEST_SENTINEL),
+                              CONFIGURATION,
+                              "--port",
+                              port,
+                              "--sentinel",
+                              NULL};
     const char *const *fixed[] = {redis, memcached, sentinel, redis};
     const char *argv[FIXED_ARGS_MAX + TEST_SERVER_ARGS_MAX + 1];
     size_t count = 0;
@@ -200,7 +206,7 @@ bool test_server_installed(test_server_kind kind)
         char program[512];
         size_t size = strcspn(path, ":");
         snprintf(program, sizeof program, "%.*s/%s", (int)size, path,
-                 PROGRAMS[kind]);
+                 program_of(kind));
         if (access(program, X_OK) == 0)
             return true;
         path += size + (path[size] == ':');
@@ -213,7 +219,7 @@ void test_server_require(test_server_kind kind)
     if (test_server_installed(kind))
         return;
     print_message("%s is not installed (make test installs it)\n",
-                  PROGRAMS[kind]);
+                  program_of(kind));
     skip();
 }
 
