@@ -10,28 +10,47 @@
 #include <time.h>
 #include <unistd.h>
 
+/* In monotonic time, which a wait for bits takes for an end. */
+static struct timespec end_of(int64_t wait_ms)
+{
+    struct timespec end;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += (time_t)(wait_ms / 1000);
+    end.tv_nsec += (long)(wait_ms % 1000) * 1000000;
+    if (end.tv_nsec >= 1000000000) {
+        end.tv_nsec -= 1000000000;
+        end.tv_sec++;
+    }
+    return end;
+}
+
+bool mtci_word_wait_as(_Atomic uint32_t *word, uint32_t seen, int64_t wait_ms,
+                       uint32_t bits)
+{
+    struct timespec end;
+    if (atomic_load_explicit(word, memory_order_acquire) != seen)
+        return true;
+    if (wait_ms <= 0)
+        return false;
+    if (wait_ms != MTCI_FOREVER)
+        end = end_of(wait_ms);
+    long result = syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, seen,
+                          wait_ms == MTCI_FOREVER ? NULL : &end, NULL, bits);
+    return result == 0 || errno != ETIMEDOUT;
+}
+
 bool mtci_word_wait(_Atomic uint32_t *word, uint32_t seen, int64_t wait_ms)
 {
-    struct timespec wait = {0, 0};
-    struct timespec *bound = NULL;
-    long result;
+    return mtci_word_wait_as(word, seen, wait_ms, UINT32_MAX);
+}
 
-    if (atomic_load_explicit(word, memory_order_acquire) != seen) {
-        return true;
-    }
-    if (wait_ms <= 0) {
-        return false;
-    }
-    if (wait_ms != MTCI_FOREVER) {
-        wait.tv_sec = (time_t)(wait_ms / 1000);
-        wait.tv_nsec = (long)(wait_ms % 1000) * 1000000;
-        bound = &wait;
-    }
-    result = syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, bound, NULL, 0);
-    return result == 0 || errno != ETIMEDOUT;
+void mtci_word_wake_bits(_Atomic uint32_t *word, uint32_t bits)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE_BITSET_PRIVATE, INT_MAX, NULL, NULL,
+            bits);
 }
 
 void mtci_word_wake(_Atomic uint32_t *word)
 {
-    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+    mtci_word_wake_bits(word, UINT32_MAX);
 }

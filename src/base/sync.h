@@ -22,4 +22,10 @@ bool mtci_word_wait(_Atomic uint32_t *word, uint32_t seen, int64_t wait_ms);
 /* Wakes every thread that waits on the word. */
 void mtci_word_wake(_Atomic uint32_t *word);
 
+/* The same for those of them who share a bit: one call wakes many, and leaves
+ * the others asleep. Neither set of bits is empty. */
+bool mtci_word_wait_as(_Atomic uint32_t *word, uint32_t seen, int64_t wait_ms,
+                       uint32_t bits);
+void mtci_word_wake_bits(_Atomic uint32_t *word, uint32_t bits);
+
 #endif

@@ -28,7 +28,7 @@ void mtci_client_deliver(mtci_redis_client *client,
     client->open_bytes -= bytes;
     mtci_waiter *answered = mtci_role_answered_locked(&client->role);
     pthread_mutex_unlock(&client->mutex);
-    mtci_role_tell(answered);
+    mtci_role_tell(&client->role, answered);
 }
 
 mtc_status mtci_client_new(const mtci_redis_settings *settings,

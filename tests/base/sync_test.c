@@ -77,6 +77,62 @@ static void a_wake_reaches_every_waiter(void **state)
     }
 }
 
+typedef struct sleeper {
+    _Atomic uint32_t *word;
+    uint32_t bits;
+    atomic_bool has_woken;
+} sleeper;
+
+static void *sleeper_run(void *ctx)
+{
+    sleeper *sleeper = ctx;
+    while (!mtci_word_wait_as(sleeper->word, 0, 3600000, sleeper->bits))
+        continue;
+    atomic_store(&sleeper->has_woken, true);
+    return NULL;
+}
+
+static void wake_until_woken(_Atomic uint32_t *word, uint32_t bits,
+                             const sleeper *sleeper)
+{
+    while (!atomic_load(&sleeper->has_woken)) {
+        mtci_word_wake_bits(word, bits);
+        sched_yield();
+    }
+}
+
+static void a_wake_for_some_leaves_the_others_asleep(void **state)
+{
+    static _Atomic uint32_t word;
+    sleeper sleepers[3] = {{.word = &word, .bits = 1},
+                           {.word = &word, .bits = 4},
+                           {.word = &word, .bits = 0x80000000u}};
+    pthread_t threads[3];
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, sleeper_run,
+                                        &sleepers[i]),
+                         0);
+    wake_until_woken(&word, 5, &sleepers[0]);
+    wake_until_woken(&word, 4, &sleepers[1]);
+    assert_false(atomic_load(&sleepers[2].has_woken));
+    wake_until_woken(&word, UINT32_MAX, &sleepers[2]);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+}
+
+static void a_wait_for_bits_ends_with_its_time(void **state)
+{
+    _Atomic uint32_t word = 0;
+    int64_t begin_ms = mtci_boot_ms();
+    (void)state;
+    assert_true(mtci_word_wait_as(&word, 1, MTCI_FOREVER, 1));
+    assert_false(mtci_word_wait_as(&word, 0, 0, 1));
+    while (mtci_word_wait_as(&word, 0, 3, 1))
+        continue;
+    assert_true(mtci_boot_ms() - begin_ms >= 2);
+}
+
 static void boot_time_never_goes_back(void **state)
 {
     int64_t last_us = mtci_boot_us();
@@ -123,6 +179,8 @@ int main(void)
         cmocka_unit_test(a_changed_word_is_not_waited_for),
         cmocka_unit_test(a_wait_ends_with_its_time),
         cmocka_unit_test(a_wake_reaches_every_waiter),
+        cmocka_unit_test(a_wake_for_some_leaves_the_others_asleep),
+        cmocka_unit_test(a_wait_for_bits_ends_with_its_time),
         cmocka_unit_test(boot_time_never_goes_back),
         cmocka_unit_test(a_hash_depends_on_every_byte_and_on_the_seed),
         cmocka_unit_test(seeds_differ),
