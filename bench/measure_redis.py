@@ -106,6 +106,33 @@ def measure(build, port, case, seconds):
     return name, theirs, rounds
 
 
+def wake_ups(build, seconds):
+    """Microseconds for a thread woken alone, and for one woken with others."""
+    rounds = []
+    for _ in range(ROUNDS):
+        done = subprocess.run(
+            [build / "bench" / "mtc_wake", "32", str(seconds)],
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        found = json.loads(done.stdout)
+        rounds.append((found["each_us"], found["together_us"]))
+    return rounds
+
+
+def floor(rounds):
+    """What the wake-ups cost, in a sentence."""
+    form = "{:.1f}".format
+    each = spread([each for each, _ in rounds], form)
+    together = spread([together for _, together in rounds], form)
+    return (
+        "Waking a sleeping thread and switching to it takes on this machine, "
+        f"in microseconds, {each} by a call each and {together} for 32 by "
+        "one call (`bench/wake.c`): no call that blocks can cost less, "
+        "hiredis' included."
+    )
+
+
 def spread(values, form):
     """Median, with lowest and highest."""
     low, middle, high = min(values), statistics.median(values), max(values)
@@ -152,13 +179,14 @@ def main():
                     check=True,
                 )
                 rows.append(measure(build, port, case, arguments.seconds))
+            wakes = wake_ups(build, arguments.seconds / 2)
         finally:
             server.terminate()
             server.wait()
     text = PAGE.read_text(encoding="utf-8")
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
-    page = f"{before}{BEGIN}\n\n{table(rows)}\n\n{END}{after}"
+    page = f"{before}{BEGIN}\n\n{table(rows)}\n\n{floor(wakes)}\n\n{END}{after}"
     PAGE.write_text(page, encoding="utf-8")
 
 
