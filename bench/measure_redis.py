@@ -25,8 +25,8 @@ PAGE = ROOT / "docs" / "performance.md"
 ROUNDS = 5
 BEGIN, END = "<!-- redis: begin -->", "<!-- redis: end -->"
 
-# What it is called, arguments of mtc bench, of mtc_hiredis, and whether both
-# run on the server's core.
+# What it is called, arguments of mtc bench, of mtc_hiredis (None: what is
+# beside it is redis-benchmark), and whether both run on the server's core.
 CASES = (
     ("get, 1 caller, one core", ("l2-get", 1, 1), ("get", 1), True),
     ("get, 64 callers", ("l2-get", 64, 1), ("get", 64), False),
@@ -34,6 +34,9 @@ CASES = (
     ("100 keys a call, 1 caller", ("l2-get", 1, 100), ("many", 1), False),
     ("100 keys a call, 8 callers", ("l2-get", 8, 100), None, False),
 )
+
+# With memory in front, and Redis alone, which does no more than hiredis does.
+TIERS = (("memory and Redis", "memory?size=1GiB {url}"), ("Redis", "{url}"))
 
 
 def free_port():
@@ -59,14 +62,13 @@ def start_redis(folder, port):
     raise SystemExit("measure_redis: the server does not start")
 
 
-def rate(command, is_pinned, **environment):
+def rate(command, is_pinned):
     """Operations a second of a command that prints one JSON object."""
     pin = ["taskset", "-c", "0"] if is_pinned else []
     done = subprocess.run(
         pin + [str(word) for word in command],
         stdout=subprocess.PIPE,
         check=True,
-        env=os.environ | environment,
     )
     found = json.loads(done.stdout)
     return statistics.median(found.get("rounds", [found["ops_per_s"]]))
@@ -84,18 +86,19 @@ def redis_benchmark(port):
     return float(re.findall(r"GET: ([0-9.]+) requests", done.stdout)[-1])
 
 
-def measure(build, port, case, seconds):
+def measure(build, port, case, tiers, seconds):
     """Both sides of a case, turn by turn."""
     name, ours, theirs, is_pinned = case
     workload, threads, batch = ours
+    url = f"redis://127.0.0.1:{port}"
     command = [build / "mtc", "bench", workload, "--json", "--seconds"]
     command += [seconds, "--threads", threads]
+    command += ["--tiers", tiers.format(url=url)]
     if batch > 1:
         command += ["--batch", batch]
     rounds = []
     for _ in range(ROUNDS):
-        url = f"redis://127.0.0.1:{port}"
-        mine = rate(command, is_pinned, REDIS_URL=url)
+        mine = rate(command, is_pinned)
         if theirs is None:
             other = redis_benchmark(port)
         else:
@@ -104,6 +107,22 @@ def measure(build, port, case, seconds):
         rounds.append((mine, other))
         print(f"  {name}: {mine:,.0f} beside {other:,.0f}")
     return name, theirs, rounds
+
+
+def measure_case(build, port, case, server, seconds):
+    """A row for each list of tiers."""
+    cores = "0" if case[3] else f"0-{os.cpu_count() - 1}"
+    subprocess.run(
+        ["taskset", "-a", "-p", "-c", cores, str(server.pid)],
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    rows = []
+    for label, tiers in TIERS:
+        print(f"{label}:")
+        row = measure(build, port, case, tiers, seconds)
+        rows.append((row[0], label, *row[1:]))
+    return rows
 
 
 def wake_ups(build, seconds):
@@ -142,14 +161,15 @@ def spread(values, form):
 def table(rows):
     """The rows as a table of the page."""
     lines = [
-        "| workload | libmtc, k keys/s | beside | k keys/s | ratio |",
-        "| --- | --- | --- | --- | --- |",
+        "| workload | tiers | libmtc, k keys/s | beside | k keys/s | ratio |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
-    for name, theirs, rounds in rows:
+    for name, label, theirs, rounds in rows:
         rival = "hiredis" if theirs else "redis-benchmark -c 50 -P 16"
         thousands = "{:.0f}".format
         cells = (
             name,
+            label,
             spread([mine / 1e3 for mine, _ in rounds], thousands),
             rival,
             spread([other / 1e3 for _, other in rounds], thousands),
@@ -172,13 +192,9 @@ def main():
         try:
             rows = []
             for case in CASES:
-                cores = "0" if case[3] else f"0-{os.cpu_count() - 1}"
-                subprocess.run(
-                    ["taskset", "-a", "-p", "-c", cores, str(server.pid)],
-                    stdout=subprocess.DEVNULL,
-                    check=True,
+                rows += measure_case(
+                    build, port, case, server, arguments.seconds
                 )
-                rows.append(measure(build, port, case, arguments.seconds))
             wakes = wake_ups(build, arguments.seconds / 2)
         finally:
             server.terminate()

@@ -5,7 +5,7 @@
 
 #include "core/value.h"
 
-#define SUBMIT_CHUNK 32u
+#define SUBMIT_CHUNK 64u
 
 /* -- tiers that answer at once ------------------------------------------ */
 
@@ -62,6 +62,12 @@ static void note_error(mtci_look *look, mtc_status status)
         look->error = status;
 }
 
+static void tell_found(mtci_look *look)
+{
+    if (look->is_found && look->found)
+        look->found(look);
+}
+
 /* A read that the tier answered: a hit, unless it is too old, or no value. */
 static void take_entry(mtci_lane *lane, mtci_look *look)
 {
@@ -94,6 +100,7 @@ static void take_answer(mtci_lane *lane, mtci_look *look, int64_t until_ms)
         note_error(look, status);
     mtci_op_release(look->op);
     look->op = NULL;
+    tell_found(look);
 }
 
 static void look_in_lane(mtci_lane *lane, mtci_look *looks, size_t count,
@@ -136,6 +143,7 @@ static void look_in_front(const mtci_lane *lane, mtci_look *looks, size_t count)
         look->is_found =
             find_in(lane, mtci_flight_key(look->flight), look->flight->hash,
                     look->flags, &look->result);
+        tell_found(look);
     }
 }
 

@@ -15,6 +15,9 @@ typedef struct mtci_look {
     mtci_flight *flight;
     uint32_t flags; /* MTC_CALL_* */
     bool is_found;
+    /* Optional: called once the key is found, while others are looked up. */
+    void (*found)(struct mtci_look *look);
+    void *ctx;
     mtci_op *op;        /* under way in the tier that is being asked */
     mtc_status error;   /* first error of a tier, or 0 */
     int64_t sent_ms;    /* of a hit: when its request left */

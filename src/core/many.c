@@ -125,6 +125,12 @@ static void gather(const mtci_ask *first, mtc_item *items, size_t count,
     }
 }
 
+/* At once, while the tier works on the rest. */
+static void end_found(mtci_look *look)
+{
+    mtci_ask_looked(look->ctx, look);
+}
+
 /* Joins or opens the flight of each key that is left. */
 static void enter_all(below *rest)
 {
@@ -133,23 +139,22 @@ static void enter_all(below *rest)
         if (!mtci_ask_enter(ask))
             continue;
         if (mtci_ask_leads(ask))
-            rest->looks[rest->look_count++] =
-                (mtci_look){.flight = ask->flight, .flags = ask->flags};
+            rest->looks[rest->look_count++] = (mtci_look){.flight = ask->flight,
+                                                          .flags = ask->flags,
+                                                          .found = end_found,
+                                                          .ctx = ask};
     }
 }
 
 static void lead_all(mtc_cache *cache, below *rest)
 {
-    size_t at = 0;
     if (rest->look_count == 0)
         return;
     mtci_chain_look(cache, rest->looks, rest->look_count,
                     rest->asks[0].until_ms);
-    for (size_t i = 0; i < rest->count; i++) {
-        mtci_ask *ask = &rest->asks[i];
-        if (ask->flight && mtci_ask_leads(ask))
-            mtci_ask_looked(ask, &rest->looks[at++]);
-    }
+    for (size_t i = 0; i < rest->look_count; i++)
+        if (!rest->looks[i].is_found)
+            mtci_ask_looked(rest->looks[i].ctx, &rest->looks[i]);
     mtci_chain_kick(cache);
 }
 
