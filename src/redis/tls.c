@@ -12,7 +12,7 @@
 /* What a record, and what OpenSSL may say before it, takes of the output. */
 #define RECORD_ROOM ((size_t)20 << 10)
 
-static bool open_ssl(mtci_tls *tls)
+static bool open_ssl(mtci_tls *tls, const mtci_address *server)
 {
     tls->ssl = SSL_new(tls->context);
     BIO *bio = tls->ssl ? mtci_tls_bio_new(tls) : NULL;
@@ -21,7 +21,7 @@ static bool open_ssl(mtci_tls *tls)
     SSL_set_bio(tls->ssl, bio, bio);
     SSL_set_app_data(tls->ssl, tls);
     SSL_set_connect_state(tls->ssl);
-    mtci_tls_session_offer(tls);
+    mtci_tls_session_offer(tls, server);
     return mtci_tls_expect_host(tls);
 }
 
@@ -197,9 +197,9 @@ static mtci_tls *new_state(void)
 
 static void reset(mtci_tls *tls, const mtci_redis_settings *settings)
 {
-    const char *name = settings->tls.name[0] != '\0' ? settings->tls.name
-                                                     : settings->address.host;
-    snprintf(tls->host, sizeof tls->host, "%s", name);
+    tls->is_named = settings->tls.name[0] != '\0';
+    snprintf(tls->host, sizeof tls->host, "%s",
+             tls->is_named ? settings->tls.name : settings->address.host);
     size_t size = strlen(tls->host);
     if (size > 0 && tls->host[size - 1] == '.')
         tls->host[size - 1] = '\0';
@@ -230,7 +230,7 @@ mtc_status mtci_tls_begin(mtci_transport *transport,
         status = mtci_tls_context_open(&settings->tls, &error, &tls->context);
     if (status != MTC_OK)
         return mtci_tls_fail(transport, MTC_E_UNAVAILABLE, error.text);
-    if (!open_ssl(tls))
+    if (!open_ssl(tls, &settings->address))
         return mtci_tls_fail(transport, MTC_E_UNAVAILABLE,
                              "out of memory for TLS");
     return MTC_PENDING;

@@ -23,7 +23,9 @@ static mtc_status fail_certificate(mtci_transport *transport, long result)
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
         snprintf(text, sizeof text,
-                 "the certificate is for another host than %.120s", tls->host);
+                 "the certificate is for another host than %.100s%s", tls->host,
+                 tls->is_named ? " (tls_name)"
+                               : "; tls_name=HOST says for which it must be");
         return mtci_tls_fail(transport, MTC_E_DENIED, text);
     case X509_V_ERR_CERT_HAS_EXPIRED:
         return mtci_tls_fail(transport, MTC_E_DENIED,

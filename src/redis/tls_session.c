@@ -1,6 +1,6 @@
 /*
- * Sessions: the next connection resumes the one before. See tls_state.h. One
- * thread at a time.
+ * Sessions: the next connection to a server resumes the one before. See
+ * tls_state.h. One thread at a time.
  */
 #include "redis/tls_state.h"
 
@@ -12,8 +12,11 @@ int mtci_tls_session_keep(SSL *ssl, SSL_SESSION *session)
     return 1;
 }
 
-void mtci_tls_session_offer(mtci_tls *tls)
+void mtci_tls_session_offer(mtci_tls *tls, const mtci_address *server)
 {
+    if (!mtci_address_is(&tls->server, server))
+        mtci_tls_session_forget(tls);
+    tls->server = *server;
     if (tls->session)
         SSL_set_session(tls->ssl, tls->session);
 }

@@ -20,9 +20,11 @@ typedef struct mtci_tls {
     mtci_transport *transport;
     pid_t pid;
     char host[256]; /* whose certificate it must be */
+    bool is_named;  /* by tls_name */
     BIO_METHOD *method;
     SSL_CTX *context;
     SSL *ssl;
+    mtci_address server;  /* whose the session is */
     SSL_SESSION *session; /* to be resumed by the next connection */
     bool is_ended;        /* the socket, by the server or by an error */
     int error;            /* errno of that; 0: closed by the server */
@@ -61,8 +63,9 @@ bool mtci_tls_expect_host(mtci_tls *tls);
 /* Keeps what the server gave for resuming; as OpenSSL calls it. */
 int mtci_tls_session_keep(SSL *ssl, SSL_SESSION *session);
 
-/* Has the connection that begins resume what was kept. */
-void mtci_tls_session_offer(mtci_tls *tls);
+/* Has the connection that begins resume what was kept, if it goes to the same
+ * server: another one would be believed without a look at its certificate. */
+void mtci_tls_session_offer(mtci_tls *tls, const mtci_address *server);
 void mtci_tls_session_forget(mtci_tls *tls);
 
 /* -- tls_failure.c -------------------------------------------------------- */

@@ -100,8 +100,9 @@ static void a_bad_certificate_is_refused_and_the_reason_is_said(void **state)
 {
     (void)state;
     expect_certificate("expired", "E_DENIED the certificate has expired");
-    expect_certificate("elsewhere", "E_DENIED the certificate is for another "
-                                    "host than 127.0.0.1");
+    expect_certificate("elsewhere",
+                       "E_DENIED the certificate is for another host than "
+                       "127.0.0.1; tls_name=HOST says for which it must be");
     expect_certificate("self",
                        "E_DENIED the certificate is signed by itself alone");
     expect_certificate("stranger", "E_DENIED the certificate is not signed by "
@@ -133,7 +134,7 @@ static void the_name_to_verify_may_be_given(void **state)
     snprintf(mtci_client_settings(client)->tls.name, 32, "example");
     expect_answer(client, "PING",
                   "E_DENIED the certificate is for another "
-                  "host than example");
+                  "host than example (tls_name)");
     mtci_client_free(client);
     test_server_stop(&server);
 }
@@ -522,6 +523,41 @@ static void a_second_connection_resumes_the_session(void **state)
     end_wire(&wire, client);
 }
 
+/* What a client sends to a server that it has not met before; former: to be
+ * met first, or NULL. */
+static size_t first_words(const wire *wire, const test_server *former)
+{
+    char text[TEXT_SIZE];
+    int port = test_proxy_port(wire->proxy);
+    mtci_redis_client *client = open_client(former ? former->port : port);
+    if (former) {
+        expect_answer(client, "PING", "+PONG");
+        redis_rig_ask(client, MTCI_REPLY_STATUS, "QUIT", text, sizeof text);
+        mtci_client_settings(client)->address.port = port;
+    }
+    size_t before = test_proxy_to_server(wire->proxy);
+    expect_recovery(client);
+    size_t size = test_proxy_to_server(wire->proxy) - before;
+    mtci_client_free(client);
+    return size;
+}
+
+/* The offer of a session would make the first words longer. */
+static void another_server_is_not_offered_the_session(void **state)
+{
+    (void)state;
+    wire wire;
+    test_server former;
+    mtci_client_free(begin_wire(&wire));
+    start(&former, "good", "no");
+    size_t without = first_words(&wire, NULL);
+    size_t with = first_words(&wire, &former);
+    if (with > without + 50)
+        fail_msg("%zu bytes, without a session %zu", with, without);
+    test_server_stop(&former);
+    end_wire(&wire, NULL);
+}
+
 static int make_certificates(void **state)
 {
     (void)state;
@@ -557,6 +593,7 @@ int main(void)
         cmocka_unit_test(
             a_server_restarted_with_a_new_certificate_is_used_again),
         cmocka_unit_test(a_second_connection_resumes_the_session),
+        cmocka_unit_test(another_server_is_not_offered_the_session),
     };
     return cmocka_run_group_tests(tests, make_certificates,
                                   remove_certificates);
