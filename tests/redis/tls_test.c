@@ -103,6 +103,7 @@ static void a_bad_certificate_is_refused_and_the_reason_is_said(void **state)
     expect_certificate("elsewhere",
                        "E_DENIED the certificate is for another host than "
                        "127.0.0.1; tls_name=HOST says for which it must be");
+    expect_certificate("named", "E_DENIED the certificate is for another host");
     expect_certificate("self",
                        "E_DENIED the certificate is signed by itself alone");
     expect_certificate("stranger", "E_DENIED the certificate is not signed by "
@@ -198,6 +199,33 @@ static void files_that_cannot_be_used_are_named_at_once(void **state)
     mtc_tier *tier = redis_rig_tier(url, &error);
     assert_non_null(tier);
     tier->ops->close(tier);
+}
+
+static void every_scheme_has_one_through_tls(void **state)
+{
+    (void)state;
+    static const char *const URLS[] = {
+        "rediss://a",
+        "valkeys://a",
+        "redis+tls://a",
+        "rediss+cluster://a,b:7",
+        "valkeys+cluster://a,b:7",
+        "rediss+sentinel://a,b/name",
+        "valkeys+sentinel://a,b/name",
+    };
+    for (size_t i = 0; i < sizeof URLS / sizeof *URLS; i++) {
+        char url[256];
+        mtc_tier_config config = MTC_TIER_CONFIG_INIT;
+        snprintf(url, sizeof url, "%s?ca=%s&tls_name=x", URLS[i],
+                 file("ca.crt"));
+        assert_int_equal(mtc_tier_open(url, NULL, &config), MTC_OK);
+        config.tier->ops->close(config.tier);
+        snprintf(url, sizeof url, "%s?ca=%s", URLS[i], file("none.crt"));
+        assert_int_equal(mtc_tier_open(url, NULL, &config), MTC_E_UNAVAILABLE);
+    }
+    mtc_error error;
+    assert_null(redis_rig_tier("redis+sentinel://a/name?ca=x", &error));
+    assert_non_null(strstr(error.text, "are for rediss+sentinel://"));
 }
 
 /* -- one side alone speaks TLS -------------------------------------------- */
@@ -581,6 +609,7 @@ int main(void)
         cmocka_unit_test(insecure_accepts_any_certificate),
         cmocka_unit_test(a_client_certificate_is_shown_when_it_is_wanted),
         cmocka_unit_test(files_that_cannot_be_used_are_named_at_once),
+        cmocka_unit_test(every_scheme_has_one_through_tls),
         cmocka_unit_test(a_server_without_tls_is_told_apart),
         cmocka_unit_test(a_handshake_has_a_deadline),
         cmocka_unit_test(a_plain_client_is_told_of_rediss),

@@ -38,10 +38,9 @@
 #define CONFIGURATION  "sentinel.conf"
 
 static const char *const PROGRAMS[] = {
-    [TEST_REDIS] = "redis-server",
-    [TEST_MEMCACHED] = "memcached",
-    [TEST_SENTINEL] = "redis-server",
-    [TEST_REDIS_TLS] = "redis-server",
+    [TEST_REDIS] = "redis-server",        [TEST_MEMCACHED] = "memcached",
+    [TEST_SENTINEL] = "redis-server",     [TEST_REDIS_TLS] = "redis-server",
+    [TEST_SENTINEL_TLS] = "redis-server",
 };
 
 static void sleep_ms(int ms)
@@ -115,6 +114,11 @@ static void run_child(const test_server *server, const char *const *argv)
     _exit(127);
 }
 
+static bool is_sentinel(test_server_kind kind)
+{
+    return kind == TEST_SENTINEL || kind == TEST_SENTINEL_TLS;
+}
+
 static void spawn(test_server *server)
 {
     char port[16];
@@ -142,10 +146,15 @@ static void spawn(test_server *server)
                                "-U",        "0",  "-u",        "root", NULL};
     const char *sentinel[] = {"redis-server", CONFIGURATION, "--port",
                               port,           "--sentinel",  NULL};
-    const char *const *fixed[] = {redis, memcached, sentinel, redis};
+    const char *sentinel_tls[] = {"redis-server", CONFIGURATION,
+                                  "--port",       "0",
+                                  "--tls-port",   port,
+                                  "--sentinel",   NULL};
+    const char *const *fixed[] = {redis, memcached, sentinel, redis,
+                                  sentinel_tls};
     const char *argv[FIXED_ARGS_MAX + TEST_SERVER_ARGS_MAX + 1];
     size_t count = 0;
-    bool has_args = server->kind != TEST_SENTINEL;
+    bool has_args = !is_sentinel(server->kind);
     for (size_t i = 0; fixed[server->kind][i] != NULL; i++)
         argv[count++] = fixed[server->kind][i];
     for (size_t i = 0; has_args && server->args[i] != NULL; i++)
@@ -246,7 +255,7 @@ bool test_server_start(test_server *server, test_server_kind kind,
             return false;
         server->args[i] = args[i];
     }
-    if (kind == TEST_SENTINEL && !write_configuration(server))
+    if (is_sentinel(kind) && !write_configuration(server))
         return false;
     /* Somebody else may take the port between the look and the bind. */
     for (int i = 0; i < START_TRIES; i++) {
@@ -280,7 +289,7 @@ void test_server_kill(test_server *server)
 bool test_server_restart(test_server *server)
 {
     static const char *const SCHEMES[] = {"redis", "memcached", "redis",
-                                          "rediss"};
+                                          "rediss", "rediss"};
     snprintf(server->url, sizeof server->url, "%s://127.0.0.1:%d",
              SCHEMES[server->kind], server->port);
     spawn(server);
