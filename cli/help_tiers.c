@@ -22,6 +22,8 @@ static const example EXAMPLES[] = {
     {"rediss://host:6379?ca=ca.pem", "the same through TLS"},
     {"redis+cluster://host:7000,host2:7000", "a cluster, by some of its nodes"},
     {"redis+sentinel://h1,h2/NAME/0", "the master NAME of these sentinels"},
+    {"rediss+cluster://h1:7000,h2:7000", "a cluster through TLS"},
+    {"rediss+sentinel://h1,h2/NAME/0", "sentinels and master through TLS"},
     {"memcached://host:11211", "memcached"},
     {"noop:", "keeps nothing"},
 };

@@ -71,7 +71,8 @@ _mtc() {
     case $before in
     --tiers)
         choices='memory disk: redis:// rediss:// redis+cluster://'
-        choices+=' redis+sentinel:// memcached:// noop:'
+        choices+=' redis+sentinel:// rediss+cluster:// rediss+sentinel://'
+        choices+=' memcached:// noop:'
         ;;
     --ttl | --wait | --age | --idle) choices='10s 5m 1h 3h' ;;
     --policy) choices='duel lru s3fifo tinylfu' ;;

@@ -94,24 +94,36 @@ static bool wants_tls(const mtci_redis_conn *conn)
     return reader->end == 0 || reader->input[0] == '\x15';
 }
 
-#define WANTS_TLS                                                              \
-    "the server hung up at the first word; if it wants TLS, "                  \
-    "write rediss://"
+static const char *tls_scheme(const mtci_redis_conn *conn)
+{
+    const char *scheme = conn->settings->tls.scheme;
+    return scheme ? scheme : "rediss";
+}
 
 static void close_lost(mtci_redis_conn *conn, mtci_command_queue *finished)
 {
     const mtci_transport *transport = &conn->transport;
-    bool is_hint = wants_tls(conn);
-    mtci_conn_close(conn, transport->status,
-                    is_hint ? WANTS_TLS : transport->failure, finished);
+    const char *failure = transport->failure;
+    char hint[100];
+    if (wants_tls(conn)) {
+        snprintf(hint, sizeof hint,
+                 "the server hung up at the first word; if it wants TLS, "
+                 "write %.20s://",
+                 tls_scheme(conn));
+        failure = hint;
+    }
+    mtci_conn_close(conn, transport->status, failure, finished);
 }
 
 static void close_corrupt(mtci_redis_conn *conn, const char *violation,
                           mtci_command_queue *finished)
 {
-    snprintf(conn->failure, sizeof conn->failure,
-             "the server broke the protocol: %s",
-             wants_tls(conn) ? "it speaks TLS; write rediss://" : violation);
+    if (wants_tls(conn))
+        snprintf(conn->failure, sizeof conn->failure,
+                 "the server speaks TLS; write %s://", tls_scheme(conn));
+    else
+        snprintf(conn->failure, sizeof conn->failure,
+                 "the server broke the protocol: %s", violation);
     mtci_conn_close(conn, MTC_E_CORRUPT, conn->failure, finished);
 }
 

@@ -272,6 +272,7 @@ void mtci_sentinel_init(mtci_sentinel *sentinel,
         .bulk_size_max = MTCI_RESP_LINE_SIZE_MAX,
         .protocol = 2, /* messages come between replies, told apart there */
         .clock = settings->clock,
+        .tls = settings->tls,
     };
     memcpy(sentinel->settings.user, all->user, sizeof all->user);
     memcpy(sentinel->settings.password, all->password, sizeof all->password);

@@ -45,8 +45,8 @@ struct mtci_sentinel {
     int64_t retry_ms;
 };
 
-/* Connects to nothing yet. settings: of the master's
- * client, for the sentinels, the time-out and the clock. */
+/* Connects to nothing yet. settings: of the master's client, for the
+ * sentinels, the time-out, the clock, and TLS. */
 void mtci_sentinel_init(mtci_sentinel *sentinel,
                         const mtci_redis_settings *settings,
                         const mtci_address *address,

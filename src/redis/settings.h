@@ -27,11 +27,12 @@ typedef struct mtci_sentinel_settings {
 /* Files are in PEM; "" where none is named. */
 typedef struct mtci_tls_settings {
     bool is_on;
-    bool is_insecure; /* whoever answers is believed to be the server */
-    char ca[256];     /* whom to believe; "": the system's authorities */
-    char cert[256];   /* shown to the server, its chain behind it */
-    char key[256];    /* "": in the file of cert */
-    char name[256];   /* of the server's certificate; "": the host */
+    bool is_insecure;   /* whoever answers is believed to be the server */
+    char ca[256];       /* whom to believe; "": the system's authorities */
+    char cert[256];     /* shown to the server, its chain behind it */
+    char key[256];      /* "": in the file of cert */
+    char name[256];     /* of the server's certificate; "": the host */
+    const char *scheme; /* of URLs that turn it on; NULL: "rediss" */
 } mtci_tls_settings;
 
 typedef struct mtci_redis_settings {

@@ -1,11 +1,12 @@
 /*
  * TLS under a connection, by OpenSSL.
  *
- * Certificate and host name are verified unless the settings say otherwise;
- * TLS 1.2 is the oldest version. A new connection resumes the session of the
- * one before; one that did not become ready is not built upon: the next
- * reads the files anew. In a build without TLS both calls say so. One thread
- * at a time, the driver.
+ * The certificate and the host it is for, a name or an IP address, are verified
+ * unless the settings say otherwise; TLS 1.2 is the oldest version. A new
+ * connection resumes the session of the one before, if that was to the same
+ * address; one that did not become ready is not built upon: the next reads the
+ * files anew. In a build without TLS both calls say so. One thread at a time,
+ * the driver.
  */
 #ifndef MTCI_REDIS_TLS_H
 #define MTCI_REDIS_TLS_H

@@ -100,8 +100,10 @@ static void a_bad_certificate_is_refused_and_the_reason_is_said(void **state)
 {
     (void)state;
     expect_certificate("expired", "E_DENIED the certificate has expired");
-    expect_certificate("elsewhere", "E_DENIED the certificate is for another "
-                                    "host than 127.0.0.1");
+    expect_certificate("elsewhere",
+                       "E_DENIED the certificate is for another host than "
+                       "127.0.0.1; tls_name=HOST says for which it must be");
+    expect_certificate("named", "E_DENIED the certificate is for another host");
     expect_certificate("self",
                        "E_DENIED the certificate is signed by itself alone");
     expect_certificate("stranger", "E_DENIED the certificate is not signed by "
@@ -133,7 +135,7 @@ static void the_name_to_verify_may_be_given(void **state)
     snprintf(mtci_client_settings(client)->tls.name, 32, "example");
     expect_answer(client, "PING",
                   "E_DENIED the certificate is for another "
-                  "host than example");
+                  "host than example (tls_name)");
     mtci_client_free(client);
     test_server_stop(&server);
 }
@@ -197,6 +199,33 @@ static void files_that_cannot_be_used_are_named_at_once(void **state)
     mtc_tier *tier = redis_rig_tier(url, &error);
     assert_non_null(tier);
     tier->ops->close(tier);
+}
+
+static void every_scheme_has_one_through_tls(void **state)
+{
+    (void)state;
+    static const char *const URLS[] = {
+        "rediss://a",
+        "valkeys://a",
+        "redis+tls://a",
+        "rediss+cluster://a,b:7",
+        "valkeys+cluster://a,b:7",
+        "rediss+sentinel://a,b/name",
+        "valkeys+sentinel://a,b/name",
+    };
+    for (size_t i = 0; i < sizeof URLS / sizeof *URLS; i++) {
+        char url[256];
+        mtc_tier_config config = MTC_TIER_CONFIG_INIT;
+        snprintf(url, sizeof url, "%s?ca=%s&tls_name=x", URLS[i],
+                 file("ca.crt"));
+        assert_int_equal(mtc_tier_open(url, NULL, &config), MTC_OK);
+        config.tier->ops->close(config.tier);
+        snprintf(url, sizeof url, "%s?ca=%s", URLS[i], file("none.crt"));
+        assert_int_equal(mtc_tier_open(url, NULL, &config), MTC_E_UNAVAILABLE);
+    }
+    mtc_error error;
+    assert_null(redis_rig_tier("redis+sentinel://a/name?ca=x", &error));
+    assert_non_null(strstr(error.text, "are for rediss+sentinel://"));
 }
 
 /* -- one side alone speaks TLS -------------------------------------------- */
@@ -522,6 +551,41 @@ static void a_second_connection_resumes_the_session(void **state)
     end_wire(&wire, client);
 }
 
+/* What a client sends to a server that it has not met before; former: to be
+ * met first, or NULL. */
+static size_t first_words(const wire *wire, const test_server *former)
+{
+    char text[TEXT_SIZE];
+    int port = test_proxy_port(wire->proxy);
+    mtci_redis_client *client = open_client(former ? former->port : port);
+    if (former) {
+        expect_answer(client, "PING", "+PONG");
+        redis_rig_ask(client, MTCI_REPLY_STATUS, "QUIT", text, sizeof text);
+        mtci_client_settings(client)->address.port = port;
+    }
+    size_t before = test_proxy_to_server(wire->proxy);
+    expect_recovery(client);
+    size_t size = test_proxy_to_server(wire->proxy) - before;
+    mtci_client_free(client);
+    return size;
+}
+
+/* The offer of a session would make the first words longer. */
+static void another_server_is_not_offered_the_session(void **state)
+{
+    (void)state;
+    wire wire;
+    test_server former;
+    mtci_client_free(begin_wire(&wire));
+    start(&former, "good", "no");
+    size_t without = first_words(&wire, NULL);
+    size_t with = first_words(&wire, &former);
+    if (with > without + 50)
+        fail_msg("%zu bytes, without a session %zu", with, without);
+    test_server_stop(&former);
+    end_wire(&wire, NULL);
+}
+
 static int make_certificates(void **state)
 {
     (void)state;
@@ -545,6 +609,7 @@ int main(void)
         cmocka_unit_test(insecure_accepts_any_certificate),
         cmocka_unit_test(a_client_certificate_is_shown_when_it_is_wanted),
         cmocka_unit_test(files_that_cannot_be_used_are_named_at_once),
+        cmocka_unit_test(every_scheme_has_one_through_tls),
         cmocka_unit_test(a_server_without_tls_is_told_apart),
         cmocka_unit_test(a_handshake_has_a_deadline),
         cmocka_unit_test(a_plain_client_is_told_of_rediss),
@@ -557,6 +622,7 @@ int main(void)
         cmocka_unit_test(
             a_server_restarted_with_a_new_certificate_is_used_again),
         cmocka_unit_test(a_second_connection_resumes_the_session),
+        cmocka_unit_test(another_server_is_not_offered_the_session),
     };
     return cmocka_run_group_tests(tests, make_certificates,
                                   remove_certificates);

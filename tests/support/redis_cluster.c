@@ -52,29 +52,28 @@ static bool tell(test_cluster *cluster, int node, const char *words)
 
 static bool start_node(test_cluster *cluster, int i)
 {
-    const char *args[] = {"--cluster-enabled",
-                          "yes",
-                          "--cluster-config-file",
-                          "nodes.conf",
-                          "--cluster-node-timeout",
-                          "2000",
-                          "--cluster-port",
-                          cluster->bus_ports[i],
-                          "--repl-diskless-sync",
-                          "no",
-                          NULL};
+    const char *args[] = {"--cluster-enabled",      "yes",
+                          "--cluster-config-file",  "nodes.conf",
+                          "--cluster-node-timeout", "2000",
+                          "--cluster-port",         cluster->bus_ports[i],
+                          "--repl-diskless-sync",   "no"};
+    size_t count = sizeof args / sizeof *args;
+    bool is_tls = cluster->tls.words[0] != NULL;
     memcpy(cluster->args[i], args, sizeof args);
+    memcpy(cluster->args[i] + count, cluster->tls.words,
+           sizeof cluster->tls.words);
     for (int tries = 0; tries < START_TRIES; tries++) {
         snprintf(cluster->bus_ports[i], sizeof cluster->bus_ports[i], "%d",
                  test_server_free_port());
-        if (test_server_start(&cluster->servers[i], TEST_REDIS,
+        if (test_server_start(&cluster->servers[i],
+                              is_tls ? TEST_REDIS_TLS : TEST_REDIS,
                               cluster->args[i]))
             break;
     }
     if (cluster->servers[i].pid == 0)
         return false;
     char text[TEXT_SIZE];
-    cluster->admins[i] = redis_rig_client(cluster->servers[i].port);
+    cluster->admins[i] = redis_rig_client_to(&cluster->servers[i]);
     snprintf(cluster->ids[i], sizeof cluster->ids[i], "%.40s",
              ask(cluster, i, text, "CLUSTER MYID"));
     return true;
@@ -157,20 +156,38 @@ static bool form(test_cluster *cluster)
     return true;
 }
 
-bool test_cluster_start(test_cluster *cluster)
+static bool start(test_cluster *cluster)
 {
-    memset(cluster, 0, sizeof *cluster);
     bool is_up = true;
     for (int i = 0; is_up && i < TEST_CLUSTER_NODES; i++)
         is_up = start_node(cluster, i);
-    if (is_up && form(cluster)) {
-        snprintf(cluster->url, sizeof cluster->url,
-                 "redis+cluster://127.0.0.1:%d,127.0.0.1:%d",
-                 cluster->servers[0].port, cluster->servers[4].port);
+    if (is_up && form(cluster))
         return true;
-    }
     test_cluster_stop(cluster);
     return false;
+}
+
+bool test_cluster_start(test_cluster *cluster)
+{
+    memset(cluster, 0, sizeof *cluster);
+    if (!start(cluster))
+        return false;
+    snprintf(cluster->url, sizeof cluster->url,
+             "redis+cluster://127.0.0.1:%d,127.0.0.1:%d",
+             cluster->servers[0].port, cluster->servers[4].port);
+    return true;
+}
+
+bool test_cluster_start_tls(test_cluster *cluster, const char *dir)
+{
+    memset(cluster, 0, sizeof *cluster);
+    tls_rig_args_init(&cluster->tls, dir, "good");
+    if (!start(cluster))
+        return false;
+    snprintf(cluster->url, sizeof cluster->url,
+             "rediss+cluster://127.0.0.1:%d,127.0.0.1:%d?ca=%.64s/ca.crt",
+             cluster->servers[0].port, cluster->servers[4].port, dir);
+    return true;
 }
 
 void test_cluster_stop(test_cluster *cluster)

@@ -9,6 +9,7 @@
 
 #include "redis/client.h"
 #include "support/server.h"
+#include "support/tls_rig.h"
 
 #define TEST_CLUSTER_MASTERS 3
 #define TEST_CLUSTER_NODES   6
@@ -17,14 +18,19 @@ typedef struct test_cluster {
     test_server servers[TEST_CLUSTER_NODES]; /* masters first */
     mtci_redis_client *admins[TEST_CLUSTER_NODES];
     char ids[TEST_CLUSTER_NODES][41];
-    char url[128]; /* of two of its nodes */
-    const char *args[TEST_CLUSTER_NODES][16];
+    char url[192]; /* of two of its nodes */
+    const char *args[TEST_CLUSTER_NODES][20];
+    tls_rig_args tls; /* its words NULL: it speaks no TLS */
     char bus_ports[TEST_CLUSTER_NODES][8];
 } test_cluster;
 
 /* Whether every slot is served and every master has its replica; false: it
  * does not come up. */
 bool test_cluster_start(test_cluster *cluster);
+
+/* The same through TLS alone, also from node to node, with the certificate
+ * "good" of a folder of tls_rig; the URL names its authority. */
+bool test_cluster_start_tls(test_cluster *cluster, const char *dir);
 void test_cluster_stop(test_cluster *cluster);
 
 /* The master that serves a slot, as master 0 sees it. */

@@ -60,6 +60,17 @@ mtci_redis_client *redis_rig_client(int port)
     return client;
 }
 
+mtci_redis_client *redis_rig_client_to(const test_server *server)
+{
+    mtci_redis_settings settings = redis_rig_settings(server->port);
+    mtci_redis_client *client = NULL;
+    settings.tls.is_on =
+        server->kind == TEST_REDIS_TLS || server->kind == TEST_SENTINEL_TLS;
+    settings.tls.is_insecure = true;
+    mtci_client_new(&settings, &client);
+    return client;
+}
+
 mtci_redis_settings redis_rig_sentinels(const int *ports,
                                         mtci_sentinel_settings *sentinels)
 {

@@ -5,12 +5,16 @@
 #define TESTS_SUPPORT_REDIS_RIG_H
 
 #include "redis/client.h"
+#include "support/server.h"
 
 /* Opens a Redis tier by its URL; NULL: the reason is in error (optional). */
 mtc_tier *redis_rig_tier(const char *url, mtc_error *error);
 
 /* A client for a server on a loopback port. */
 mtci_redis_client *redis_rig_client(int port);
+
+/* A client for a server of any kind; it believes any certificate. */
+mtci_redis_client *redis_rig_client_to(const test_server *server);
 
 /* A command of the words of a text, separated by single spaces. */
 mtci_redis_command *redis_rig_command(uint32_t expects, const char *words);

@@ -32,11 +32,13 @@ static mtc_status ask(const test_server *server, const char *words,
                       mtci_reply *reply)
 {
     char failure[MTCI_CALL_FAILURE_SIZE];
-    mtci_redis_client *client = redis_rig_client(server->port);
+    static const char PASSWORD[] = "requirepass ";
+    mtci_redis_client *client = redis_rig_client_to(server);
     assert_non_null(client);
-    if (server->kind == TEST_SENTINEL && server->args[4] != NULL)
-        snprintf(mtci_client_settings(client)->password, 64, "%s",
-                 server->args[4] + strlen("requirepass "));
+    for (size_t i = 0; server->args[i] != NULL; i++)
+        if (strncmp(server->args[i], PASSWORD, strlen(PASSWORD)) == 0)
+            snprintf(mtci_client_settings(client)->password, 64, "%s",
+                     server->args[i] + strlen(PASSWORD));
     mtc_status status = mtci_redis_call(client, redis_rig_command(ANY, words),
                                         mtci_boot_ms() + 2000, failure, reply);
     mtci_client_free(client);
@@ -95,12 +97,19 @@ static bool names(const test_server *sentinel, int port)
     return does;
 }
 
-static void start_sentinels(sentinel_rig *rig, const char *password)
+/* Adds what of more there is behind the first count arguments. */
+static void append(const char **args, size_t count, const char *const *more)
+{
+    for (size_t i = 0; more[i] != NULL; i++)
+        args[count++] = more[i];
+    args[count] = NULL;
+}
+
+static void write_sentinel_lines(sentinel_rig *rig, const char *password)
 {
     const char **lines = rig->args[1];
-    int port = rig->servers[0].port;
     snprintf(rig->lines[1], sizeof rig->lines[1],
-             "sentinel monitor mymaster 127.0.0.1 %d 2", port);
+             "sentinel monitor mymaster 127.0.0.1 %d 2", rig->servers[0].port);
     lines[0] = rig->lines[1];
     lines[1] = "sentinel down-after-milliseconds mymaster 1000";
     lines[2] = "sentinel failover-timeout mymaster 5000";
@@ -113,32 +122,60 @@ static void start_sentinels(sentinel_rig *rig, const char *password)
         lines[4] = rig->lines[2];
         lines[5] = rig->lines[3];
     }
+    size_t count = password ? 6 : 4;
+    memcpy(rig->args[2], lines, sizeof rig->args[2]);
+    append(lines, count, rig->tls[0].lines);
+    append(rig->args[2], count, rig->tls[1].lines);
+}
+
+static void start_sentinels(sentinel_rig *rig, const char *password)
+{
+    test_server_kind kind =
+        rig->tls[0].lines[0] ? TEST_SENTINEL_TLS : TEST_SENTINEL;
+    write_sentinel_lines(rig, password);
     for (size_t i = 0; i < SENTINEL_RIG_COUNT; i++)
         assert_true(
-            test_server_start(&rig->sentinels[i], TEST_SENTINEL, lines));
+            test_server_start(&rig->sentinels[i], kind,
+                              rig->args[i + 1 < SENTINEL_RIG_COUNT ? 1 : 2]));
     int64_t until_ms = mtci_boot_ms() + WAIT_MS;
     for (size_t i = 0; i < SENTINEL_RIG_COUNT; i++)
         while (!knows_all(&rig->sentinels[i]))
             pause_a_moment(until_ms);
 }
 
-void sentinel_rig_start(sentinel_rig *rig, const char *password)
+static void start(sentinel_rig *rig, const char *password)
 {
-    static const char *const master[] = {"--repl-diskless-sync", "yes",
+    static const char *const MASTER[] = {"--repl-diskless-sync", "yes",
                                          "--repl-diskless-sync-delay", "0",
                                          NULL};
-    memset(rig, 0, sizeof *rig);
-    assert_true(test_server_start(&rig->servers[0], TEST_REDIS, master));
-    snprintf(rig->lines[0], sizeof rig->lines[0], "%d", rig->servers[0].port);
+    static const char *const REPLICA[] = {"--replicaof", "127.0.0.1", NULL};
+    test_server_kind kind = rig->tls[0].words[0] ? TEST_REDIS_TLS : TEST_REDIS;
     const char **args = rig->args[0];
-    for (size_t i = 0; i < 4; i++)
-        args[i] = master[i];
-    args[4] = "--replicaof";
-    args[5] = "127.0.0.1";
-    args[6] = rig->lines[0];
-    assert_true(test_server_start(&rig->servers[1], TEST_REDIS, args));
+    append(args, 0, MASTER);
+    append(args, 4, rig->tls[0].words);
+    assert_true(test_server_start(&rig->servers[0], kind, args));
+    snprintf(rig->lines[0], sizeof rig->lines[0], "%d", rig->servers[0].port);
+    append(args, 0, REPLICA);
+    args[2] = rig->lines[0];
+    append(args, 3, MASTER);
+    append(args, 7, rig->tls[0].words);
+    assert_true(test_server_start(&rig->servers[1], kind, args));
     sentinel_rig_await_sync(rig);
     start_sentinels(rig, password);
+}
+
+void sentinel_rig_start(sentinel_rig *rig, const char *password)
+{
+    memset(rig, 0, sizeof *rig);
+    start(rig, password);
+}
+
+void sentinel_rig_start_tls(sentinel_rig *rig, const char *dir)
+{
+    memset(rig, 0, sizeof *rig);
+    tls_rig_args_init(&rig->tls[0], dir, "good");
+    tls_rig_args_init(&rig->tls[1], dir, "elsewhere");
+    start(rig, NULL);
 }
 
 void sentinel_rig_stop(sentinel_rig *rig)
@@ -179,7 +216,7 @@ const char *sentinel_rig_ask(const test_server *server, uint32_t expects,
                              const char *words)
 {
     static char text[256];
-    mtci_redis_client *client = redis_rig_client(server->port);
+    mtci_redis_client *client = redis_rig_client_to(server);
     redis_rig_ask(client, expects, words, text, sizeof text);
     mtci_client_free(client);
     return text;

@@ -9,19 +9,25 @@
 
 #include "support/redis_rig.h"
 #include "support/server.h"
+#include "support/tls_rig.h"
 
 #define SENTINEL_RIG_COUNT 3
 
 typedef struct sentinel_rig {
     test_server servers[2]; /* the master of the beginning first */
     test_server sentinels[SENTINEL_RIG_COUNT];
-    char lines[4][96]; /* of what the servers are told */
-    const char *args[2][8];
+    char lines[4][96];       /* of what the servers are told */
+    const char *args[3][16]; /* of servers, of sentinels, of the last one */
+    tls_rig_args tls[2];     /* good, elsewhere */
 } sentinel_rig;
 
 /* Returns once the replica follows and the sentinels know each other.
  * password: of the sentinels; NULL: none. */
 void sentinel_rig_start(sentinel_rig *rig, const char *password);
+
+/* The same through TLS alone, without a password. Certificates are of a folder
+ * of tls_rig: all show "good", but the last sentinel "elsewhere". */
+void sentinel_rig_start_tls(sentinel_rig *rig, const char *dir);
 void sentinel_rig_stop(sentinel_rig *rig);
 
 /* Waits until every sentinel says that this server is the master. */

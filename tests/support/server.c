@@ -117,41 +117,34 @@ static void run_child(const test_server *server, const char *const *argv)
     _exit(127);
 }
 
+static bool is_sentinel(test_server_kind kind)
+{
+    return kind == TEST_SENTINEL || kind == TEST_SENTINEL_TLS;
+}
+
 static void spawn(test_server *server)
 {
     char port[16];
     snprintf(port, sizeof port, "%d", server->port);
-    bool is_tls = server->kind == TEST_REDIS_TLS;
-    const char *redis[] = {program_of(TEST_REDIS),
-                           "--port",
-                           is_tls ? "0" : port,
-                           "--tls-port",
-                           is_tls ? port : "0",
-                           "--bind",
-                           "127.0.0.1",
-                           "--unixsocket",
-                           "redis.sock",
-                           "--save",
-                           "",
-                           "--appendonly",
-                           "no",
-                           "--dir",
-                           ".",
-                           "--daemonize",
-                           "no",
-                           NULL};
+    bool is_tls =
+        server->kind == TEST_REDIS_TLS || server->kind == TEST_SENTINEL_TLS;
+    const char *plain_port = is_tls ? "0" : port;
+    const char *tls_port = is_tls ? port : "0";
+    const char *program = program_of(server->kind);
+    const char *redis[] = {program,      "--port", plain_port,  "--tls-port",
+                           tls_port,     "--bind", "127.0.0.1", "--unixsocket",
+                           "redis.sock", "--save", "",          "--appendonly",
+                           "no",         "--dir",  ".",         "--daemonize",
+                           "no",         NULL};
     const char *memcached[] = {"memcached", "-l", "127.0.0.1", "-p",   port,
                                "-U",        "0",  "-u",        "root", NULL};
-    const char *sentinel[] = {program_of(TEST_SENTINEL),
-                              CONFIGURATION,
-                              "--port",
-                              port,
-                              "--sentinel",
-                              NULL};
-    const char *const *fixed[] = {redis, memcached, sentinel, redis};
+    const char *sentinel[] = {program,      CONFIGURATION, "--port",
+                              plain_port,   "--tls-port",  tls_port,
+                              "--sentinel", NULL};
+    const char *const *fixed[] = {redis, memcached, sentinel, redis, sentinel};
     const char *argv[FIXED_ARGS_MAX + TEST_SERVER_ARGS_MAX + 1];
     size_t count = 0;
-    bool has_args = server->kind != TEST_SENTINEL;
+    bool has_args = !is_sentinel(server->kind);
     for (size_t i = 0; fixed[server->kind][i] != NULL; i++)
         argv[count++] = fixed[server->kind][i];
     for (size_t i = 0; has_args && server->args[i] != NULL; i++)
@@ -252,7 +245,7 @@ bool test_server_start(test_server *server, test_server_kind kind,
             return false;
         server->args[i] = args[i];
     }
-    if (kind == TEST_SENTINEL && !write_configuration(server))
+    if (is_sentinel(kind) && !write_configuration(server))
         return false;
     /* Somebody else may take the port between the look and the bind. */
     for (int i = 0; i < START_TRIES; i++) {
@@ -286,7 +279,7 @@ void test_server_kill(test_server *server)
 bool test_server_restart(test_server *server)
 {
     static const char *const SCHEMES[] = {"redis", "memcached", "redis",
-                                          "rediss"};
+                                          "rediss", "rediss"};
     snprintf(server->url, sizeof server->url, "%s://127.0.0.1:%d",
              SCHEMES[server->kind], server->port);
     spawn(server);

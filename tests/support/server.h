@@ -14,8 +14,9 @@
 typedef enum test_server_kind {
     TEST_REDIS,
     TEST_MEMCACHED,
-    TEST_SENTINEL, /* a redis-server that watches others */
-    TEST_REDIS_TLS /* TLS alone; args name its certificates */
+    TEST_SENTINEL,  /* a redis-server that watches others */
+    TEST_REDIS_TLS, /* TLS alone; args name its certificates */
+    TEST_SENTINEL_TLS
 } test_server_kind;
 
 /* The most extra arguments. */

@@ -87,10 +87,25 @@ static mtc_status read_login(const mtci_url *url, mtci_redis_settings *settings,
     return MTC_OK;
 }
 
+bool mtci_redis_names_cluster(const mtci_url *url)
+{
+    return strstr(url->scheme, "+cluster") != NULL;
+}
+
+/* rediss, rediss+cluster and so on; as valkeys, too. */
 static bool means_tls(const char *scheme)
 {
-    return strcmp(scheme, "rediss") == 0 || strcmp(scheme, "valkeys") == 0 ||
+    return strncmp(scheme, "rediss", 6) == 0 ||
+           strncmp(scheme, "valkeys", 7) == 0 ||
            strcmp(scheme, "redis+tls") == 0;
+}
+
+/* What to write for TLS to the same servers. */
+static const char *tls_scheme(const mtci_url *url)
+{
+    if (mtci_redis_names_cluster(url))
+        return "rediss+cluster";
+    return mtci_redis_sentinels_are_meant(url) ? "rediss+sentinel" : "rediss";
 }
 
 static mtc_status read_tls(const mtci_url *url,
@@ -103,10 +118,12 @@ static mtc_status read_tls(const mtci_url *url,
                   tls->name[0] != '\0';
     settings->tls = *tls;
     settings->tls.is_on = means_tls(url->scheme);
+    settings->tls.scheme = tls_scheme(url);
     if (is_any && !settings->tls.is_on)
         return mtci_fail(error, MTC_E_INVALID, PART,
                          "redis: ca, cert, key, tls_name and tls_insecure "
-                         "are for rediss://");
+                         "are for %s://",
+                         settings->tls.scheme);
     if (tls->key[0] != '\0' && tls->cert[0] == '\0')
         return mtci_fail(error, MTC_E_INVALID, PART,
                          "redis: a key without its cert");
@@ -134,11 +151,6 @@ mtc_status mtci_redis_read_settings(const mtci_url *url,
     if (status == MTC_OK)
         status = read_login(url, settings, error);
     return status == MTC_OK ? read_tls(url, options, settings, error) : status;
-}
-
-bool mtci_redis_names_cluster(const mtci_url *url)
-{
-    return strstr(url->scheme, "+cluster") != NULL;
 }
 
 mtc_status mtci_redis_read_seeds(const mtci_url *url, mtc_error *error,
@@ -271,7 +283,7 @@ static const mtci_option redis_rows[] = {
         .kind = MTCI_OPTION_TEXT,
         .offset = offsetof(mtci_redis_options, tls.ca),
         .size = sizeof(((mtci_redis_options *)NULL)->tls.ca),
-        .range = "a file in PEM, with rediss://; default: the system's",
+        .range = "a file in PEM, with TLS; default: the system's",
         .text = "authorities that may have signed the server's certificate",
     },
     {
@@ -279,7 +291,7 @@ static const mtci_option redis_rows[] = {
         .kind = MTCI_OPTION_TEXT,
         .offset = offsetof(mtci_redis_options, tls.cert),
         .size = sizeof(((mtci_redis_options *)NULL)->tls.cert),
-        .range = "a file in PEM, with rediss://",
+        .range = "a file in PEM, with TLS",
         .text = "client certificate, if the server wants one",
     },
     {
@@ -295,15 +307,15 @@ static const mtci_option redis_rows[] = {
         .kind = MTCI_OPTION_TEXT,
         .offset = offsetof(mtci_redis_options, tls.name),
         .size = sizeof(((mtci_redis_options *)NULL)->tls.name),
-        .range = "a host, with rediss://; default: the URL's",
-        .text = "for whom the server's certificate must be",
+        .range = "a host, with TLS; default: each server's own host or IP",
+        .text = "for whom every server's certificate must be",
     },
     {
         .name = "tls_insecure",
         .kind = MTCI_OPTION_BOOL,
         .offset = offsetof(mtci_redis_options, tls.is_insecure),
         .fallback = "off",
-        .range = "with rediss://; logged as a warning",
+        .range = "with TLS; logged as a warning",
         .text = "believe any certificate: whoever listens in can read all",
     },
 };

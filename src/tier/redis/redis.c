@@ -370,11 +370,14 @@ static const mtc_tier_ops redis_ops = {
     .close = redis_close,
 };
 
+#define SCHEMES_OF_MANY                                                        \
+    "redis+cluster valkey+cluster rediss+cluster valkeys+cluster "             \
+    "redis+sentinel valkey+sentinel rediss+sentinel valkeys+sentinel"
+
 const mtci_tier_kind mtci_redis_kind = {
-    .schemes = "redis valkey rediss valkeys redis+tls redis+unix valkey+unix "
-               "redis+cluster valkey+cluster redis+sentinel valkey+sentinel",
-    .schemes_of_many =
-        "redis+cluster valkey+cluster redis+sentinel valkey+sentinel",
+    .schemes = "redis valkey rediss valkeys redis+tls redis+unix "
+               "valkey+unix " SCHEMES_OF_MANY,
+    .schemes_of_many = SCHEMES_OF_MANY,
     .options = &mtci_redis_option_table,
     .options_size = sizeof(mtci_redis_options),
     .open = redis_open,

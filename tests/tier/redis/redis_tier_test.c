@@ -357,6 +357,8 @@ static void a_wrong_url_is_refused_and_shows_no_password(void **state)
         "redis+sentinel://1,2,3,4,5,6,7,8,9/name",
         "redis+sentinel://h/name?sentinel_user=u",
         "redis://h?sentinel_password=S3CR3T",
+        "redis+cluster://u:S3CR3T@h,i?ca=x",
+        "redis+sentinel://u:S3CR3T@h,i/name?tls_name=x",
     };
     for (size_t i = 0; i < sizeof URLS / sizeof *URLS; i++) {
         mtc_error error = {.status = MTC_OK};
