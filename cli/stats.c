@@ -74,6 +74,10 @@ static void write_json(const mtc_stats *stats)
         json_open(&json, NULL, '{');
         json_text(&json, "scheme", tier->scheme);
         write_counters(&json, TIER_COUNTERS, COUNT(TIER_COUNTERS), tier);
+        if (tier->usage.parts > 0) {
+            json_int(&json, "parts", tier->usage.parts);
+            json_int(&json, "parts_down", tier->usage.parts_down);
+        }
         json_close(&json, '}');
     }
     json_close(&json, ']');
@@ -94,6 +98,9 @@ static void write_text(const mtc_stats *stats)
                usage->bytes_max > 0 ? figure_bytes(usage->bytes_max).text : "-",
                figure_count(evicted).text, figure_count(usage->damaged).text,
                figure_count(tier->debts).text);
+        if (usage->parts > 0)
+            printf("%-10s %12u of %u parts down\n", "", usage->parts_down,
+                   usage->parts);
     }
 }
 

@@ -36,8 +36,7 @@ static void fill_tier(const mtc_cache *cache, unsigned i, mtc_tier_stats *out)
     out->skipped = load_count(&lane->skipped);
     out->debts = mtci_debts_count(&lane->debts);
     out->storing = load_count(&lane->open);
-    if (lane->ops->usage)
-        lane->ops->usage(lane->tier, &out->usage);
+    out->usage = mtci_lane_usage(lane);
 }
 
 static uint64_t count_flights(mtc_cache *cache)
@@ -131,8 +130,11 @@ static void fill_tier_health(mtci_lane *lane, mtc_tier_health *out)
     snprintf(out->scheme, sizeof(out->scheme), "%s", lane->ops->scheme);
     out->median_us = median_us(lane);
     out->debts = mtci_debts_count(&lane->debts);
+    mtc_tier_usage usage = mtci_lane_usage(lane);
+    out->parts = usage.parts;
+    out->parts_down = usage.parts_down;
     out->state = MTC_HEALTH_UP;
-    if (out->median_us > lane->deadline_ms * 1000 / 2)
+    if (out->median_us > lane->deadline_ms * 1000 / 2 || out->parts_down > 0)
         out->state = MTC_HEALTH_DEGRADED;
     if (mtci_lane_is_down(lane))
         out->state = MTC_HEALTH_DOWN;
