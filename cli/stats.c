@@ -1,5 +1,6 @@
 /*
- * mtc stats: what each tier holds, and what became of the rest.
+ * mtc stats: what each tier holds, and what became of the rest. The tiers are
+ * asked once: what parts one has is known afterwards.
  *
  * One thread.
  */
@@ -114,7 +115,10 @@ tool_exit command_stats(const args *args, char **words)
         return opened;
     memset(&stats, 0, sizeof stats);
     stats.struct_size = (uint32_t)sizeof stats;
-    mtc_status status = mtc_cache_stats(cache, &stats);
+    mtc_health asked = {.struct_size = (uint32_t)sizeof asked};
+    mtc_status status = mtc_cache_ping(cache, &asked);
+    if (status == MTC_OK)
+        status = mtc_cache_stats(cache, &stats);
     if (status != MTC_OK)
         session_complain(cache, "stats", mtc_status_text(status));
     else if (args->json)

@@ -157,8 +157,8 @@ MTC_API mtc_status mtc_cache_stats(mtc_cache *cache, mtc_stats *stats);
 MTC_API mtc_status mtc_cache_health(mtc_cache *cache, mtc_health *health);
 
 /**
- * Asks every tier for a key that does not exist and so brings health up to
- * date.
+ * Asks every tier for a key that does not exist, one with parts for several,
+ * and so brings health up to date.
  *
  * @param cache the cache.
  * @param health as for mtc_cache_health, filled after the answers.
@@ -166,7 +166,7 @@ MTC_API mtc_status mtc_cache_health(mtc_cache *cache, mtc_health *health);
  *
  * **Returns** as above.
  * **Threads** any.
- * **Blocks** until the tiers' deadlines.
+ * **Blocks** until the tiers' deadlines, twice for one with parts.
  * **Since** 0.1
  */
 MTC_API mtc_status mtc_cache_ping(mtc_cache *cache, mtc_health *health);

@@ -10,6 +10,9 @@
 #include "mtc/stats.h"
 
 #define PING_KEY "mtc:ping"
+/* Of a tier with parts: keys for each, and for all. */
+#define PART_KEYS     8u
+#define PART_KEYS_MAX 256u
 
 /* The parts before the tiers, in version 0.1. */
 #define STATS_SIZE_MIN  offsetof(mtc_stats, tiers)
@@ -181,6 +184,30 @@ mtc_status mtc_cache_health(mtc_cache *cache, mtc_health *health)
     return status;
 }
 
+/* Keys enough that each part has one of them, almost surely. */
+static void ping_parts(mtci_lane *lane)
+{
+    mtci_op *ops[PART_KEYS_MAX];
+    char key[sizeof PING_KEY + 8];
+    size_t parts = mtci_lane_usage(lane).parts;
+    size_t wanted = parts > 1 ? parts * PART_KEYS : 0;
+    size_t count = 0;
+    if (wanted > PART_KEYS_MAX)
+        wanted = PART_KEYS_MAX;
+    for (unsigned i = 0; i < wanted; i++) {
+        snprintf(key, sizeof(key), "%s:%u", PING_KEY, i);
+        ops[count] = mtci_op_new(lane, MTC_VERB_READ, mtc_str(key), 0);
+        if (!ops[count])
+            break;
+        ops[count++]->is_probe = true;
+    }
+    mtci_lane_submit(lane, ops, count);
+    for (size_t i = 0; i < count; i++) {
+        mtci_lane_wait(lane, ops[i], MTC_NO_END);
+        mtci_op_release(ops[i]);
+    }
+}
+
 static void ping(mtc_cache *cache)
 {
     mtci_op *ops[MTC_TIERS_MAX];
@@ -197,6 +224,7 @@ static void ping(mtc_cache *cache)
         if (ops[i])
             mtci_lane_wait(&cache->lanes[i], ops[i], MTC_NO_END);
         mtci_op_release(ops[i]);
+        ping_parts(&cache->lanes[i]);
     }
 }
 
