@@ -17,17 +17,23 @@ static const char *cache_word(int32_t state)
     return WORDS[state];
 }
 
-static const char *tier_word(int32_t state)
+static const char *tier_word(const mtc_tier_health *tier)
 {
     static const char *const WORDS[] = {"up", "slow", "down"};
-    return WORDS[state];
+    if (tier->state == MTC_HEALTH_DEGRADED && tier->parts_down > 0)
+        return "partly down";
+    return WORDS[tier->state];
 }
 
 static void write_tier_json(json *json, const mtc_tier_health *tier)
 {
     json_open(json, NULL, '{');
     json_text(json, "scheme", tier->scheme);
-    json_text(json, "state", tier_word(tier->state));
+    json_text(json, "state", tier_word(tier));
+    if (tier->parts > 0) {
+        json_int(json, "parts", tier->parts);
+        json_int(json, "parts_down", tier->parts_down);
+    }
     json_int(json, "median_us", tier->median_us);
     json_int(json, "debts", (int64_t)tier->debts);
     if (tier->last_error != MTC_OK) {
@@ -58,7 +64,9 @@ static void write_health(const mtc_health *health)
         printf("  %s\n", health->note);
     for (uint32_t i = 0; i < health->tier_count; i++) {
         const mtc_tier_health *tier = &health->tiers[i];
-        printf("  %-10s %s", tier->scheme, tier_word(tier->state));
+        printf("  %-10s %s", tier->scheme, tier_word(tier));
+        if (tier->parts > 0)
+            printf("  %u of %u parts down", tier->parts_down, tier->parts);
         if (tier->last_error != MTC_OK)
             printf("  %s: %s", mtc_status_name((mtc_status)tier->last_error),
                    tier->last_error_text);
@@ -75,7 +83,7 @@ static void write_ping(const mtc_health *health)
         if (tier->state == MTC_HEALTH_DOWN)
             printf("%-10s down  %s\n", tier->scheme, tier->last_error_text);
         else
-            printf("%-10s %-5s %s\n", tier->scheme, tier_word(tier->state),
+            printf("%-10s %-5s %s\n", tier->scheme, tier_word(tier),
                    tier->median_us > 0 ? figure_ns(tier->median_us * 1000).text
                                        : "below 1 us");
     }

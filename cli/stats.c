@@ -1,5 +1,6 @@
 /*
- * mtc stats: what each tier holds, and what became of the rest.
+ * mtc stats: what each tier holds, and what became of the rest. The tiers are
+ * asked once: what parts one has is known afterwards.
  *
  * One thread.
  */
@@ -74,6 +75,10 @@ static void write_json(const mtc_stats *stats)
         json_open(&json, NULL, '{');
         json_text(&json, "scheme", tier->scheme);
         write_counters(&json, TIER_COUNTERS, COUNT(TIER_COUNTERS), tier);
+        if (tier->usage.parts > 0) {
+            json_int(&json, "parts", tier->usage.parts);
+            json_int(&json, "parts_down", tier->usage.parts_down);
+        }
         json_close(&json, '}');
     }
     json_close(&json, ']');
@@ -94,6 +99,9 @@ static void write_text(const mtc_stats *stats)
                usage->bytes_max > 0 ? figure_bytes(usage->bytes_max).text : "-",
                figure_count(evicted).text, figure_count(usage->damaged).text,
                figure_count(tier->debts).text);
+        if (usage->parts > 0)
+            printf("%-10s %12u of %u parts down\n", "", usage->parts_down,
+                   usage->parts);
     }
 }
 
@@ -107,7 +115,10 @@ tool_exit command_stats(const args *args, char **words)
         return opened;
     memset(&stats, 0, sizeof stats);
     stats.struct_size = (uint32_t)sizeof stats;
-    mtc_status status = mtc_cache_stats(cache, &stats);
+    mtc_health asked = {.struct_size = (uint32_t)sizeof asked};
+    mtc_status status = mtc_cache_ping(cache, &asked);
+    if (status == MTC_OK)
+        status = mtc_cache_stats(cache, &stats);
     if (status != MTC_OK)
         session_complain(cache, "stats", mtc_status_text(status));
     else if (args->json)

@@ -78,7 +78,8 @@ typedef enum mtc_health_state {
     /** Works. */
     MTC_HEALTH_UP = 0,
     /** Works slowly: the median of the last 100 calls is above half the
-     *  deadline; for a cache: some tier is not up. */
+     *  deadline. Or works in part: some of its parts are down. For a cache:
+     *  some tier is not up. */
     MTC_HEALTH_DEGRADED = 1,
     /** Does not work; for a cache: no tier does. */
     MTC_HEALTH_DOWN = 2
@@ -88,7 +89,7 @@ typedef enum mtc_health_state {
 typedef struct mtc_tier_health {
     /** Scheme of the tier: "redis". */
     char scheme[16];
-    /** Up, slow or down: mtc_health_state. */
+    /** Up, slow or partly down, or down: mtc_health_state. */
     int32_t state;
     /** Status of the last failure, or 0: mtc_status. */
     int32_t last_error;
@@ -100,6 +101,10 @@ typedef struct mtc_tier_health {
     uint64_t debts;
     /** The last failure in words; no password. */
     char last_error_text[160];
+    /** Parts that fail each by itself, as in mtc_tier_usage. */
+    uint32_t parts;
+    /** Of those, how many are down now. */
+    uint32_t parts_down;
 } mtc_tier_health;
 
 /** Health of a cache; set struct_size to sizeof(mtc_health). */
@@ -152,8 +157,8 @@ MTC_API mtc_status mtc_cache_stats(mtc_cache *cache, mtc_stats *stats);
 MTC_API mtc_status mtc_cache_health(mtc_cache *cache, mtc_health *health);
 
 /**
- * Asks every tier for a key that does not exist and so brings health up to
- * date.
+ * Asks every tier for a key that does not exist, one with parts for several,
+ * and so brings health up to date.
  *
  * @param cache the cache.
  * @param health as for mtc_cache_health, filled after the answers.
@@ -161,7 +166,7 @@ MTC_API mtc_status mtc_cache_health(mtc_cache *cache, mtc_health *health);
  *
  * **Returns** as above.
  * **Threads** any.
- * **Blocks** until the tiers' deadlines.
+ * **Blocks** until the tiers' deadlines, twice for one with parts.
  * **Since** 0.1
  */
 MTC_API mtc_status mtc_cache_ping(mtc_cache *cache, mtc_health *health);

@@ -123,6 +123,11 @@ typedef struct mtc_tier_usage {
     uint64_t evicted_removed;
     /** Entries or files found damaged. */
     uint64_t damaged;
+    /** Parts that fail each by itself, as far as they are known: the masters
+     *  of a cluster. 0: the tier has none, or knows none. */
+    uint32_t parts;
+    /** Of those, how many are down now. */
+    uint32_t parts_down;
 } mtc_tier_usage;
 
 /** Severity of a line for the log. */
@@ -254,7 +259,9 @@ typedef struct mtc_tier_ops {
      *  milliseconds. */
     void (*tend)(mtc_tier *tier, int64_t now_ms);
 
-    /** Optional: fills what the tier knows of itself. Never blocks. */
+    /** Optional: fills what the tier knows of itself. Never blocks. The cache
+     *  asks also when a call has failed: a tier is not closed off while some
+     *  part of it is up. */
     void (*usage)(mtc_tier *tier, mtc_tier_usage *out);
 
     /** Ends the tier and frees it. Requests still open are completed with

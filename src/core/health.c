@@ -10,6 +10,9 @@
 #include "mtc/stats.h"
 
 #define PING_KEY "mtc:ping"
+/* Of a tier with parts: keys for each, and for all. */
+#define PART_KEYS     8u
+#define PART_KEYS_MAX 256u
 
 /* The parts before the tiers, in version 0.1. */
 #define STATS_SIZE_MIN  offsetof(mtc_stats, tiers)
@@ -36,8 +39,7 @@ static void fill_tier(const mtc_cache *cache, unsigned i, mtc_tier_stats *out)
     out->skipped = load_count(&lane->skipped);
     out->debts = mtci_debts_count(&lane->debts);
     out->storing = load_count(&lane->open);
-    if (lane->ops->usage)
-        lane->ops->usage(lane->tier, &out->usage);
+    out->usage = mtci_lane_usage(lane);
 }
 
 static uint64_t count_flights(mtc_cache *cache)
@@ -131,8 +133,11 @@ static void fill_tier_health(mtci_lane *lane, mtc_tier_health *out)
     snprintf(out->scheme, sizeof(out->scheme), "%s", lane->ops->scheme);
     out->median_us = median_us(lane);
     out->debts = mtci_debts_count(&lane->debts);
+    mtc_tier_usage usage = mtci_lane_usage(lane);
+    out->parts = usage.parts;
+    out->parts_down = usage.parts_down;
     out->state = MTC_HEALTH_UP;
-    if (out->median_us > lane->deadline_ms * 1000 / 2)
+    if (out->median_us > lane->deadline_ms * 1000 / 2 || out->parts_down > 0)
         out->state = MTC_HEALTH_DEGRADED;
     if (mtci_lane_is_down(lane))
         out->state = MTC_HEALTH_DOWN;
@@ -179,6 +184,30 @@ mtc_status mtc_cache_health(mtc_cache *cache, mtc_health *health)
     return status;
 }
 
+/* Keys enough that each part has one of them, almost surely. */
+static void ping_parts(mtci_lane *lane)
+{
+    mtci_op *ops[PART_KEYS_MAX];
+    char key[sizeof PING_KEY + 8];
+    size_t parts = mtci_lane_usage(lane).parts;
+    size_t wanted = parts > 1 ? parts * PART_KEYS : 0;
+    size_t count = 0;
+    if (wanted > PART_KEYS_MAX)
+        wanted = PART_KEYS_MAX;
+    for (unsigned i = 0; i < wanted; i++) {
+        snprintf(key, sizeof(key), "%s:%u", PING_KEY, i);
+        ops[count] = mtci_op_new(lane, MTC_VERB_READ, mtc_str(key), 0);
+        if (!ops[count])
+            break;
+        ops[count++]->is_probe = true;
+    }
+    mtci_lane_submit(lane, ops, count);
+    for (size_t i = 0; i < count; i++) {
+        mtci_lane_wait(lane, ops[i], MTC_NO_END);
+        mtci_op_release(ops[i]);
+    }
+}
+
 static void ping(mtc_cache *cache)
 {
     mtci_op *ops[MTC_TIERS_MAX];
@@ -195,6 +224,7 @@ static void ping(mtc_cache *cache)
         if (ops[i])
             mtci_lane_wait(&cache->lanes[i], ops[i], MTC_NO_END);
         mtci_op_release(ops[i]);
+        ping_parts(&cache->lanes[i]);
     }
 }
 

@@ -169,12 +169,18 @@ static void note_return(mtci_keeper *keeper, const mtci_lane *lane)
     *fell_ms = 0;
 }
 
+/* The part that has the probe's key may be the last to come back. */
+static bool answers(mtci_lane *lane)
+{
+    return probe(lane) || mtci_lane_has_part_up(lane);
+}
+
 /* Debts are paid before anybody reads the tier again. What it refuses to
  * remove does not keep it closed, as long as it answers: such keys are not
  * read there anyway. */
 static bool is_back(mtc_cache *cache, mtci_lane *lane)
 {
-    return probe(lane) && (pay_debts(cache, lane) || probe(lane));
+    return answers(lane) && (pay_debts(cache, lane) || answers(lane));
 }
 
 static void keep_down(mtci_keeper *keeper, mtci_lane *lane)

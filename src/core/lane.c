@@ -34,8 +34,25 @@ static bool closes_the_tier(mtc_verb verb, mtc_status status)
            (status == MTC_E_UNAVAILABLE || status == MTC_E_DENIED);
 }
 
+mtc_tier_usage mtci_lane_usage(const mtci_lane *lane)
+{
+    mtc_tier_usage usage = {0};
+    if (lane->ops->usage)
+        lane->ops->usage(lane->tier, &usage);
+    return usage;
+}
+
+bool mtci_lane_has_part_up(const mtci_lane *lane)
+{
+    mtc_tier_usage usage = mtci_lane_usage(lane);
+    return usage.parts_down < usage.parts;
+}
+
+/* A tier with parts closes itself off from those that fail. */
 static void close_off(mtci_lane *lane)
 {
+    if (mtci_lane_is_down(lane) || mtci_lane_has_part_up(lane))
+        return;
     if (!atomic_exchange_explicit(&lane->is_down, true, memory_order_relaxed))
         mtci_keeper_wake(lane->keeper);
 }

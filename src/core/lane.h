@@ -80,6 +80,12 @@ static inline bool mtci_lane_is_down(const mtci_lane *lane)
     return atomic_load_explicit(&lane->is_down, memory_order_relaxed);
 }
 
+/* What the tier knows of itself. */
+mtc_tier_usage mtci_lane_usage(const mtci_lane *lane);
+
+/* Whether some part of the tier is up. A tier without parts has none. */
+bool mtci_lane_has_part_up(const mtci_lane *lane);
+
 /* The life of an entry in this tier, from a strategy's ttl. */
 int64_t mtci_lane_life(const mtci_lane *lane, int64_t ttl_ms);
 

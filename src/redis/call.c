@@ -12,6 +12,7 @@ typedef struct call {
     _Atomic int refs;
     _Atomic bool is_complete;
     uint64_t place; /* in a cluster */
+    mtci_sent sent; /* likewise */
     mtc_status status;
     char failure[MTCI_CALL_FAILURE_SIZE];
     mtci_reply reply;
@@ -69,8 +70,12 @@ static void submit(const mtci_redis_target *target, mtci_redis_command *command,
                    call *c)
 {
     mtci_command_queue one = {0};
-    if (!target->client)
+    if (!target->client) {
         mtci_cluster_route(target->cluster, command, target->key, &c->place);
+        const mtci_clock *clock =
+            &mtci_cluster_settings(target->cluster)->clock;
+        c->sent = (mtci_sent){mtci_clock_ms(clock), command->deadline_ms};
+    }
     mtci_queue_push(&one, command);
     if (target->client)
         mtci_client_submit(target->client, &one);
@@ -107,7 +112,7 @@ static void await(const mtci_redis_target *target, call *c, int64_t until_ms)
     if (target->client)
         mtci_client_abandon(target->client, c);
     else
-        mtci_cluster_abandon(target->cluster, &c->place, c);
+        mtci_cluster_abandon(target->cluster, &c->place, c, &c->sent);
 }
 
 mtc_status mtci_redis_call_at(const mtci_redis_target *target,

@@ -148,6 +148,14 @@ void mtci_client_submit(mtci_redis_client *client, mtci_command_queue *commands)
     }
 }
 
+bool mtci_client_is_away(mtci_redis_client *client)
+{
+    pthread_mutex_lock(&client->mutex);
+    bool is_away = client->retry_ms > 0;
+    pthread_mutex_unlock(&client->mutex);
+    return is_away;
+}
+
 uint64_t mtci_client_pushes_unknown(const mtci_redis_client *client)
 {
     return atomic_load_explicit(&client->conn.pushes_unknown,

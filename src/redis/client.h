@@ -68,6 +68,9 @@ void mtci_client_drive(mtci_redis_client *client, const mtci_awaited *awaited,
  * then while nobody drives. */
 void mtci_client_tend(mtci_redis_client *client);
 
+/* Whether the last attempt to connect failed, and none has succeeded since. */
+bool mtci_client_is_away(mtci_redis_client *client);
+
 /* Pushes that no handler knew. */
 uint64_t mtci_client_pushes_unknown(const mtci_redis_client *client);
 

@@ -20,6 +20,8 @@ mtc_status mtci_cluster_new(const mtci_redis_settings *settings,
     cluster->settings = *settings;
     cluster->hash_seed = mtci_seed();
     cluster->parked_due_ms = INT64_MAX;
+    cluster->probe_ms = INT64_MAX;
+    cluster->random = mtci_seed() | 1;
     if (seed_count > MTCI_CLUSTER_SEEDS_MAX)
         seed_count = MTCI_CLUSTER_SEEDS_MAX;
     cluster->seed_count = seed_count;
@@ -91,6 +93,11 @@ static void admit_locked(mtci_redis_cluster *cluster,
 {
     command->route.done = command->done;
     command->done = mtci_cluster_answered;
+    command->route.sent_ms = turn->now_ms;
+    if (mtci_cluster_refuse_locked(cluster, command, turn->now_ms)) {
+        mtci_queue_push(&turn->ended, command);
+        return;
+    }
     const mtci_redis_command *write =
         mtci_order_enter(&cluster->order, command);
     if (write)
@@ -139,7 +146,7 @@ mtci_redirection mtci_cluster_learn(mtci_redis_cluster *cluster,
     start_locked(cluster);
     uint16_t index = mtci_topology_node(&cluster->topology, &to);
     if (index != MTCI_NODE_NONE)
-        cluster->topology.owners[slot] = index;
+        mtci_topology_give(&cluster->topology, slot, index);
     pthread_mutex_unlock(&cluster->mutex);
     return is;
 }

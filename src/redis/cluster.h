@@ -10,6 +10,11 @@
  * unless it changes nothing. While a write of a key is unanswered, later
  * commands of that key wait for it.
  *
+ * A node that cannot be reached, or answers nobody for a whole deadline, is
+ * down: commands for its slots end at once, with its name and the reason, and
+ * others are served as ever. Masters that are down are probed by whoever
+ * drives; any answer ends it.
+ *
  * Any thread, unless said otherwise.
  */
 #ifndef MTCI_REDIS_CLUSTER_H
@@ -61,10 +66,21 @@ void mtci_cluster_submit(mtci_redis_cluster *cluster,
 void mtci_cluster_drive(mtci_redis_cluster *cluster, const uint64_t *place,
                         const mtci_awaited *awaited, int64_t until_ms);
 
+/* When a command was sent, and when its time is over. */
+typedef struct mtci_sent {
+    int64_t sent_ms, due_ms;
+} mtci_sent;
+
 /* As mtci_client_abandon, for the command with this place and ctx. One that is
- * parked or held may go on, and ends at its deadline. */
+ * parked or held may go on, and ends at its deadline. A node that had the
+ * command for all its time is down. */
 void mtci_cluster_abandon(mtci_redis_cluster *cluster, const uint64_t *place,
-                          const void *ctx);
+                          const void *ctx, const mtci_sent *sent);
+
+/* How many nodes serve slots, as far as is known, and how many of those are
+ * down. */
+void mtci_cluster_parts(mtci_redis_cluster *cluster, uint32_t *parts,
+                        uint32_t *parts_down);
 
 /* Settings for a client of one's own to the node of a key, as far as it is
  * known now. They hold a password. */

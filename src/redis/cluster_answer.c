@@ -76,7 +76,7 @@ static bool redirect_locked(mtci_redis_cluster *cluster,
         return false;
     }
     if (is_moved) {
-        cluster->topology.owners[command->route.slot] = index;
+        mtci_topology_give(&cluster->topology, command->route.slot, index);
         mtci_cluster_want_map_locked(cluster, command->route.node, now_ms);
         unask(command);
     } else if (ask(command) != MTC_OK) {
@@ -100,6 +100,16 @@ static void pause_locked(mtci_redis_cluster *cluster,
     mtci_cluster_park_locked(cluster, command, now_ms + pause_ms);
 }
 
+/* CLUSTERDOWN is as good as no answer. Whether there was too much of it. */
+static bool is_down_locked(mtci_redis_cluster *cluster,
+                           const mtci_redis_command *command, const char *what,
+                           mtci_cluster_turn *turn)
+{
+    mtci_sent sent = {command->route.sent_ms, command->deadline_ms};
+    return mtci_cluster_missed_locked(cluster, command->route.node, &sent, what,
+                                      turn);
+}
+
 /* The node said no. False: that is final. */
 static bool refused_locked(mtci_redis_cluster *cluster,
                            mtci_redis_command *command, mtci_cluster_turn *turn,
@@ -111,6 +121,8 @@ static bool refused_locked(mtci_redis_cluster *cluster,
     uint16_t slot = 0;
     mtci_redirection is =
         mtci_redirect_read(mtci_reply_slice(error), &node->address, &slot, &to);
+    if (is != MTCI_REDIRECT_DOWN)
+        mtci_cluster_judge_locked(cluster, command, false, turn);
     bool is_elsewhere = is == MTCI_REDIRECT_MOVED || is == MTCI_REDIRECT_ASK;
     if (is_elsewhere && slot == command->route.slot) {
         if (redirect_locked(cluster, command, is == MTCI_REDIRECT_MOVED, &to,
@@ -119,12 +131,14 @@ static bool refused_locked(mtci_redis_cluster *cluster,
         mtci_cluster_name_failure(node, command, text);
         return false;
     }
-    if (is == MTCI_REDIRECT_LATER) {
+    char what[MTCI_CLUSTER_TEXT_SIZE - MTCI_NODE_NAME_SIZE - 2];
+    mtci_reply_error_text(error, what, sizeof what);
+    if (is == MTCI_REDIRECT_LATER ||
+        (is == MTCI_REDIRECT_DOWN &&
+         !is_down_locked(cluster, command, what, turn))) {
         pause_locked(cluster, command, turn->now_ms);
         return true;
     }
-    char what[MTCI_CLUSTER_TEXT_SIZE - MTCI_NODE_NAME_SIZE - 2];
-    mtci_reply_error_text(error, what, sizeof what);
     mtci_command_fail(command, mtci_reply_error_status(error), what);
     mtci_cluster_name_failure(node, command, text);
     return false;
@@ -161,17 +175,21 @@ void mtci_cluster_answered(mtci_redis_command *command)
     mtci_node *node = mtci_cluster_node(cluster, command->route.node);
     bool is_answered = command->status == MTC_OK;
     bool is_refused = is_answered && mtci_command_error(command);
+    bool is_away = !is_answered && mtci_client_is_away(node->client);
+    bool is_news = is_refused || mtci_breaker_is_doubted(&node->breaker);
     bool goes_on = false;
     char text[MTCI_CLUSTER_TEXT_SIZE];
     atomic_fetch_sub_explicit(&node->open, 1, memory_order_release);
-    if (is_answered && !is_refused && !command->route.is_write) {
+    if (is_answered && !is_news && !command->route.is_write) {
         mtci_cluster_finish(command);
         return;
     }
     mtci_cluster_turn turn = mtci_cluster_begin_turn(cluster);
     if (is_refused)
         goes_on = refused_locked(cluster, command, &turn, text);
-    else if (!is_answered)
+    else
+        mtci_cluster_judge_locked(cluster, command, is_away, &turn);
+    if (!is_answered)
         goes_on = lost_locked(cluster, command, &turn, text);
     if (!goes_on)
         mtci_cluster_end_locked(cluster, command, &turn);

@@ -10,13 +10,17 @@
 /* Nodes that one look after others takes in. */
 #define LOOK_NODES_MAX 32
 
-/* Parked commands whose time has come, and the map. */
-static void tend(mtci_redis_cluster *cluster)
+/* Parked commands whose time has come, the map, and probes. Whether the
+ * cluster awaits an answer of its own. */
+static bool tend(mtci_redis_cluster *cluster)
 {
     mtci_cluster_turn turn = mtci_cluster_begin_turn(cluster);
     mtci_cluster_unpark_locked(cluster, &turn);
     mtci_cluster_ask_locked(cluster, turn.now_ms);
+    mtci_cluster_probe_locked(cluster, turn.now_ms);
+    bool is_asking = cluster->is_asking || cluster->probing > 0;
     mtci_cluster_end_turn(cluster, &turn);
+    return is_asking;
 }
 
 /* What a caller waits for on one node. */
@@ -125,15 +129,18 @@ void mtci_cluster_drive(mtci_redis_cluster *cluster, const uint64_t *place,
                         const mtci_awaited *awaited, int64_t until_ms)
 {
     for (bool has_looked = false;; has_looked = true) {
-        tend(cluster);
+        bool is_asking = tend(cluster);
         if (!awaited) {
             drive_neglected(cluster, MTCI_PLACE_PARKED, 0);
             drive_neglected(cluster, MTCI_PLACE_PARKED, until_ms);
             return;
         }
         int64_t now_ms = mtci_clock_ms(&cluster->settings.clock);
-        if (awaited->is_complete(awaited->ctx) ||
-            (has_looked && now_ms >= until_ms))
+        bool is_complete = awaited->is_complete(awaited->ctx);
+        /* Whoever was refused at once sees to the questions at least. */
+        if (is_complete && is_asking && !has_looked)
+            drive_neglected(cluster, MTCI_PLACE_PARKED, 0);
+        if (is_complete || (has_looked && now_ms >= until_ms))
             return;
         int64_t look_ms = now_ms + MTCI_CLUSTER_LOOK_MS;
         drive_neglected(cluster, mtci_place_get(place), 0);
@@ -143,12 +150,16 @@ void mtci_cluster_drive(mtci_redis_cluster *cluster, const uint64_t *place,
 }
 
 void mtci_cluster_abandon(mtci_redis_cluster *cluster, const uint64_t *place,
-                          const void *ctx)
+                          const void *ctx, const mtci_sent *sent)
 {
     uint64_t at = mtci_place_get(place);
     mtci_node *node = at == MTCI_PLACE_PARKED ? NULL : enter_place(cluster, at);
     if (!node)
         return;
     mtci_client_abandon(node->client, ctx);
-    leave_node(cluster, node);
+    mtci_cluster_turn turn = mtci_cluster_begin_turn(cluster);
+    node->users--;
+    mtci_cluster_missed_locked(cluster, (uint16_t)at, sent,
+                               "no answer within the deadline", &turn);
+    mtci_cluster_end_turn(cluster, &turn);
 }

@@ -6,31 +6,48 @@
 
 static void map_done(mtci_redis_command *command);
 
-static bool ask_locked(mtci_redis_cluster *cluster, int64_t now_ms)
+mtci_redis_command *mtci_cluster_question(mtci_redis_cluster *cluster,
+                                          const char *word, uint32_t expects)
 {
-    mtci_redis_command *command = mtci_command_new(MTCI_REPLY_ARRAY);
+    mtci_redis_command *command = mtci_command_new(expects);
     if (!command)
-        return false;
+        return NULL;
     mtci_resp_begin(&command->bytes, 2);
     mtci_resp_add_text(&command->bytes, "CLUSTER");
-    mtci_resp_add_text(&command->bytes, "SLOTS");
+    mtci_resp_add_text(&command->bytes, word);
     command->ctx = cluster;
+    return command;
+}
+
+static bool ask_locked(mtci_redis_cluster *cluster, int64_t now_ms)
+{
+    mtci_redis_command *command =
+        mtci_cluster_question(cluster, "SLOTS", MTCI_REPLY_ARRAY);
+    if (!command)
+        return false;
     command->done = map_done;
+    command->route.sent_ms = now_ms;
     command->deadline_ms = now_ms + cluster->settings.connect_ms;
     mtci_cluster_post_locked(cluster, cluster->asked, command);
     return true;
 }
 
-/* Turns asked to the next node that there is. */
+/* Turns asked to the next node that is not down; where all are, to the next
+ * that there is. */
 static bool find_asked_locked(mtci_redis_cluster *cluster)
 {
     uint16_t count = cluster->topology.count;
+    uint16_t first = MTCI_NODE_NONE;
     for (uint16_t i = 0; i < count; i++, cluster->asked++) {
         cluster->asked = cluster->asked < count ? cluster->asked : 0;
-        if (mtci_cluster_node(cluster, cluster->asked))
+        const mtci_node *node = mtci_cluster_node(cluster, cluster->asked);
+        if (node && !node->breaker.is_open)
             return true;
+        if (node && first == MTCI_NODE_NONE)
+            first = cluster->asked;
     }
-    return false;
+    cluster->asked = first;
+    return first != MTCI_NODE_NONE;
 }
 
 bool mtci_cluster_may_ask_locked(const mtci_redis_cluster *cluster,
@@ -110,12 +127,17 @@ static bool ask_next_locked(mtci_redis_cluster *cluster, int64_t now_ms)
 static void map_done(mtci_redis_command *command)
 {
     mtci_redis_cluster *cluster = command->ctx;
-    mtci_cluster_turn turn = mtci_cluster_begin_turn(cluster);
     mtci_node *node = mtci_cluster_node(cluster, command->route.node);
+    bool is_away = mtci_client_is_away(node->client);
+    mtci_cluster_turn turn = mtci_cluster_begin_turn(cluster);
     atomic_fetch_sub_explicit(&node->open, 1, memory_order_release);
+    /* One that nobody drove in time says nothing of the node. */
+    if (command->status != MTC_E_TIMEOUT)
+        mtci_cluster_judge_locked(cluster, command, is_away, &turn);
     bool is_learnt = learn_locked(cluster, command, node);
     if (is_learnt) {
         cluster->is_wanted = false;
+        cluster->probe_ms = turn.now_ms; /* a node may be a master now */
         cluster->failure[0] = '\0';
     }
     if (!cluster->is_closing &&

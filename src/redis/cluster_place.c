@@ -91,6 +91,8 @@ static bool place_locked(mtci_redis_cluster *cluster,
         mtci_command_fail(command, MTC_E_TIMEOUT, MTCI_COMMAND_LATE);
         return false;
     }
+    if (mtci_cluster_refuse_locked(cluster, command, turn->now_ms))
+        return false;
     if (owner != MTCI_NODE_NONE) {
         mtci_cluster_send_locked(cluster, owner, command);
         return true;
@@ -133,8 +135,12 @@ static void place_all_locked(mtci_redis_cluster *cluster,
 
 mtci_cluster_turn mtci_cluster_begin_turn(mtci_redis_cluster *cluster)
 {
-    mtci_cluster_turn turn = {.now_ms =
-                                  mtci_clock_ms(&cluster->settings.clock)};
+    mtci_cluster_turn turn;
+    turn.now_ms = mtci_clock_ms(&cluster->settings.clock);
+    turn.ready = (mtci_command_queue){0};
+    turn.ended = (mtci_command_queue){0};
+    turn.text[0] = '\0';
+    turn.news[0] = '\0';
     pthread_mutex_lock(&cluster->mutex);
     return turn;
 }
@@ -164,12 +170,21 @@ static void dispatch_locked(mtci_redis_cluster *cluster)
     cluster->has_outgoing = false;
 }
 
+static void tell_log(const mtci_redis_cluster *cluster,
+                     const mtci_cluster_turn *turn)
+{
+    if (turn->news[0] && cluster->settings.log)
+        cluster->settings.log(cluster->settings.log_ctx, MTC_LOG_WARNING,
+                              turn->news);
+}
+
 void mtci_cluster_end_turn(mtci_redis_cluster *cluster, mtci_cluster_turn *turn)
 {
     mtci_redis_command *command;
     place_all_locked(cluster, turn);
     dispatch_locked(cluster);
     pthread_mutex_unlock(&cluster->mutex);
+    tell_log(cluster, turn);
     while ((command = mtci_queue_pop(&turn->ended)) != NULL)
         mtci_cluster_finish(command);
 }

@@ -1,8 +1,9 @@
 /*
  * The inside of a cluster, shared by cluster.c, which takes commands in,
  * cluster_place.c, which says where they go, cluster_answer.c, which says what
- * becomes of them, cluster_map.c, which asks for the map of slots, and
- * cluster_drive.c, which waits.
+ * becomes of them, cluster_breaker.c, which says which nodes are down,
+ * cluster_map.c, which asks for the map of slots, and cluster_drive.c, which
+ * waits.
  *
  * The mutex guards everything here but the commands that a node's client has,
  * and is never held while a client is called or an owner is told. A client is
@@ -43,6 +44,11 @@ struct mtci_redis_cluster {
     uint16_t asked_count; /* nodes asked in vain, this time */
     mtc_status away;      /* why there was no map, and in words */
     char failure[MTCI_CLUSTER_TEXT_SIZE];
+
+    /* The probes of nodes that are down. */
+    int64_t probe_ms; /* none is due before this */
+    uint32_t probing; /* under way */
+    uint64_t random;
 };
 
 /* What one look at commands leads to; its owner finishes it without the lock.*/
@@ -51,6 +57,7 @@ typedef struct mtci_cluster_turn {
     mtci_command_queue ready; /* to be placed */
     mtci_command_queue ended;
     char text[MTCI_CLUSTER_TEXT_SIZE]; /* of those that ended without a map */
+    char news[MTCI_CLUSTER_TEXT_SIZE]; /* for the log; "": none */
 } mtci_cluster_turn;
 
 static inline mtci_node *mtci_cluster_node(mtci_redis_cluster *cluster,
@@ -109,7 +116,34 @@ void mtci_cluster_name_failure(const mtci_node *node,
                                mtci_redis_command *command,
                                char text[MTCI_CLUSTER_TEXT_SIZE]);
 
+/* -- cluster_breaker.c ---------------------------------------------------- */
+
+/* What a command of a node came to says of the node. is_away: it cannot be
+ * reached now. */
+void mtci_cluster_judge_locked(mtci_redis_cluster *cluster,
+                               const mtci_redis_command *command, bool is_away,
+                               mtci_cluster_turn *turn);
+
+/* A command was left without an answer that serves. Whether the node is down.
+ */
+bool mtci_cluster_missed_locked(mtci_redis_cluster *cluster, uint16_t index,
+                                const mtci_sent *sent, const char *failure,
+                                mtci_cluster_turn *turn);
+
+/* Ends a command whose slot is served by a node that is down. False: it is
+ * not. */
+bool mtci_cluster_refuse_locked(mtci_redis_cluster *cluster,
+                                mtci_redis_command *command, int64_t now_ms);
+
+/* Sends the probes that are due. */
+void mtci_cluster_probe_locked(mtci_redis_cluster *cluster, int64_t now_ms);
+
 /* -- cluster_map.c -------------------------------------------------------- */
+
+/* CLUSTER and a word, from the cluster itself, answered by this type. NULL: no
+ * memory. */
+mtci_redis_command *mtci_cluster_question(mtci_redis_cluster *cluster,
+                                          const char *word, uint32_t expects);
 
 /* The map is wanted; first: the node to be asked first. */
 void mtci_cluster_want_map_locked(mtci_redis_cluster *cluster, uint16_t first,

@@ -68,6 +68,16 @@ void mtci_command_fail(mtci_redis_command *command, mtc_status status,
     command->failure = failure;
 }
 
+void mtci_command_fail_copy(mtci_redis_command *command, mtc_status status,
+                            const char *failure)
+{
+    mtci_buffer *bytes = &command->bytes;
+    mtci_buffer_clear(bytes);
+    mtci_buffer_add(bytes, mtc_bytes(failure, strlen(failure) + 1));
+    mtci_command_fail(command, status,
+                      bytes->status == MTC_OK ? bytes->data : "out of memory");
+}
+
 const mtci_reply *mtci_command_error(const mtci_redis_command *command)
 {
     for (size_t i = command->replied; i > 0; i--)

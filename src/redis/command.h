@@ -22,6 +22,7 @@ typedef struct mtci_route {
     void (*done)(mtci_redis_command *command); /* the owner's */
     uint64_t *place;                           /* where the owner looks */
     uint64_t key_hash;
+    int64_t sent_ms;          /* when the cluster was given it */
     int64_t due_ms;           /* parked until then */
     mtci_redis_command *next; /* in the table of unanswered writes */
     mtci_redis_command *held_first, *held_last; /* wait for this write */
@@ -96,6 +97,11 @@ void mtci_command_reset(mtci_redis_command *command);
 /* Notes how it failed. */
 void mtci_command_fail(mtci_redis_command *command, mtc_status status,
                        const char *failure);
+
+/* The same; keeps a copy of failure in place of its bytes: it is not sent
+ * again. */
+void mtci_command_fail_copy(mtci_redis_command *command, mtc_status status,
+                            const char *failure);
 
 /* The last of the error replies that it got: the one to what the command is
  * about; or NULL. */

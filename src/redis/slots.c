@@ -84,8 +84,10 @@ mtci_redirection mtci_redirect_read(mtc_slice error, const mtci_address *from,
     if (error.size == 0)
         return MTCI_REDIRECT_NONE;
     mtc_slice word = next_word(&error);
-    if (mtci_slice_is(word, "TRYAGAIN") || mtci_slice_is(word, "CLUSTERDOWN"))
+    if (mtci_slice_is(word, "TRYAGAIN"))
         return MTCI_REDIRECT_LATER;
+    if (mtci_slice_is(word, "CLUSTERDOWN"))
+        return MTCI_REDIRECT_DOWN;
     bool is_moved = mtci_slice_is(word, "MOVED");
     if (!is_moved && !mtci_slice_is(word, "ASK"))
         return MTCI_REDIRECT_NONE;

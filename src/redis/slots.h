@@ -22,7 +22,8 @@ typedef enum mtci_redirection {
     MTCI_REDIRECT_NONE,  /* nothing: it is an error like any other */
     MTCI_REDIRECT_MOVED, /* the slot is elsewhere */
     MTCI_REDIRECT_ASK,   /* this key is elsewhere, this once */
-    MTCI_REDIRECT_LATER  /* TRYAGAIN, CLUSTERDOWN: after a pause */
+    MTCI_REDIRECT_LATER, /* TRYAGAIN: after a pause */
+    MTCI_REDIRECT_DOWN   /* CLUSTERDOWN: likewise, if it serves again */
 } mtci_redirection;
 
 /* Judges an error reply (or its text). MOVED and ASK with a slot or an address

@@ -6,16 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void node_log(void *ctx, mtc_log_level level, const char *text)
-{
-    const mtci_node *node = ctx;
-    char line[MTCI_NODE_NAME_SIZE + 256];
-    if (!node->settings->log)
-        return;
-    snprintf(line, sizeof line, "%s: %s", node->name, text);
-    node->settings->log(node->settings->log_ctx, level, line);
-}
-
 static void node_free(mtci_node *node)
 {
     if (!node)
@@ -32,12 +22,10 @@ static mtci_node *node_new(const mtci_redis_settings *settings,
     if (!node)
         return NULL;
     node->address = *address;
-    node->settings = settings;
     snprintf(node->name, sizeof node->name, "%.60s:%d", address->host,
              address->port);
     own.address = *address;
-    own.log = node_log;
-    own.log_ctx = node;
+    own.log = NULL; /* the breaker tells */
     mtc_status status = mtci_client_new(&own, &node->client);
     explicit_bzero(&own, sizeof own);
     if (status == MTC_OK)
@@ -61,20 +49,12 @@ void mtci_topology_fini(mtci_topology *topology)
     topology->count = 0;
 }
 
-static bool serves_slots(const mtci_topology *topology, uint16_t index)
-{
-    for (size_t i = 0; i < MTCI_SLOT_COUNT; i++)
-        if (topology->owners[i] == index)
-            return true;
-    return false;
-}
-
 static bool is_spare(const mtci_topology *topology, uint16_t index)
 {
     const mtci_node *node = topology->nodes[index];
     return !node->is_seed && node->users == 0 && !node->outbox.first &&
            atomic_load_explicit(&node->open, memory_order_acquire) == 0 &&
-           !serves_slots(topology, index);
+           node->slot_count == 0;
 }
 
 /* A free index; when there is none, that of a node that serves nothing. */
@@ -109,6 +89,24 @@ uint16_t mtci_topology_node(mtci_topology *topology,
     return topology->nodes[index] ? index : MTCI_NODE_NONE;
 }
 
+void mtci_topology_give(mtci_topology *topology, size_t slot, uint16_t index)
+{
+    uint16_t former = topology->owners[slot];
+    if (former != MTCI_NODE_NONE)
+        topology->nodes[former]->slot_count--;
+    if (index != MTCI_NODE_NONE)
+        topology->nodes[index]->slot_count++;
+    topology->owners[slot] = index;
+}
+
+static void forget_slots(mtci_topology *topology)
+{
+    memset(topology->owners, 0xff, sizeof topology->owners);
+    for (uint16_t i = 0; i < topology->count; i++)
+        if (topology->nodes[i])
+            topology->nodes[i]->slot_count = 0;
+}
+
 /* Whether every item can be read, and one at least has an address. */
 static bool is_readable(const mtci_reply *slots, const mtci_address *from)
 {
@@ -129,14 +127,14 @@ bool mtci_topology_learn(mtci_topology *topology, const mtci_reply *slots,
     mtci_address answered = *from; /* its node may leave the table below */
     if (!is_readable(slots, &answered))
         return false;
-    memset(topology->owners, 0xff, sizeof topology->owners);
+    forget_slots(topology);
     for (size_t i = 0; i < slots->count; i++) {
         mtci_slot_range range;
         if (mtci_slot_range_read(slots, i, &answered, &range) != MTC_OK)
             continue;
         uint16_t index = mtci_topology_node(topology, &range.address);
         for (size_t slot = range.first; slot <= range.last; slot++)
-            topology->owners[slot] = index;
+            mtci_topology_give(topology, slot, index);
     }
     return true;
 }

@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 
+#include "redis/breaker.h"
 #include "redis/client.h"
 #include "redis/slots.h"
 
@@ -18,17 +19,23 @@
 #define MTCI_NODE_NONE UINT16_MAX
 
 /* "host:port", host cut. */
-#define MTCI_NODE_NAME_SIZE 80
+#define MTCI_NODE_NAME_SIZE    80
+#define MTCI_NODE_FAILURE_SIZE 160
 
 typedef struct mtci_node {
     mtci_redis_client *client;
     mtci_address address;
     char name[MTCI_NODE_NAME_SIZE];
-    const mtci_redis_settings *settings; /* of the cluster */
-    bool is_seed;                        /* from the URL: kept for good */
-    _Atomic uint32_t open;               /* commands that it has not answered */
-    uint32_t users;                      /* threads inside its client */
-    mtci_command_queue outbox;           /* not yet handed to its client */
+    bool is_seed;              /* from the URL: kept for good */
+    uint32_t slot_count;       /* that it serves */
+    _Atomic uint32_t open;     /* commands that it has not answered */
+    uint32_t users;            /* threads inside its client */
+    mtci_command_queue outbox; /* not yet handed to its client */
+    mtci_breaker breaker;
+    mtc_status away; /* why it is down, and in words */
+    char failure[MTCI_NODE_FAILURE_SIZE];
+    bool is_told;    /* the log knows that it is down */
+    int64_t tell_ms; /* and is not told anew before this */
 } mtci_node;
 
 typedef struct mtci_topology {
@@ -47,6 +54,9 @@ void mtci_topology_fini(mtci_topology *topology);
  * MTCI_NODE_NONE: out of memory, of descriptors, or of places. */
 uint16_t mtci_topology_node(mtci_topology *topology,
                             const mtci_address *address);
+
+/* A slot is served by this node now. */
+void mtci_topology_give(mtci_topology *topology, size_t slot, uint16_t index);
 
 /* Puts what CLUSTER SLOTS answered in place of what was known, if the whole
  * reply can be read and names a node. */

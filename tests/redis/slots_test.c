@@ -79,7 +79,7 @@ static void redirections_are_read(void **state)
     assert_int_equal(judge("TRYAGAIN Multiple keys request", &to),
                      MTCI_REDIRECT_LATER);
     assert_int_equal(judge("CLUSTERDOWN Hash slot not served", &to),
-                     MTCI_REDIRECT_LATER);
+                     MTCI_REDIRECT_DOWN);
 }
 
 static void redirections_that_make_no_sense_are_errors(void **state)

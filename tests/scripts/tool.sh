@@ -80,12 +80,13 @@ wait_until() {
     fail "$what did not happen"
 }
 
-# Starts a redis-server on a free port: $redis_port, $redis_url, $redis_pid.
+# start_redis [ARG...]: a redis-server on a free port: $redis_port, $redis_url,
+# $redis_pid.
 start_redis() {
     for _ in 1 2 3 4 5; do
         redis_port=$((20000 + RANDOM % 20000))
         redis-server --port "$redis_port" --bind 127.0.0.1 --save '' \
-            --appendonly no --dir "$scratch" >redis.log 2>&1 &
+            --appendonly no --dir "$scratch" "$@" >redis.log 2>&1 &
         redis_pid=$!
         for _ in $(seq 100); do
             if grep -q 'Ready to accept' redis.log; then

@@ -217,8 +217,9 @@ static void redis_drive(mtc_tier *base, const mtc_request *awaited,
 static void redis_abandon(mtc_tier *base, mtc_request *request)
 {
     redis_tier *tier = (redis_tier *)base;
+    mtci_sent sent = {request->sent_ms, request->deadline_ms};
     if (tier->cluster)
-        mtci_cluster_abandon(tier->cluster, &request->mark, request);
+        mtci_cluster_abandon(tier->cluster, &request->mark, request, &sent);
     else
         mtci_client_abandon(tier->client, request);
 }
@@ -229,6 +230,8 @@ static void redis_tend(mtc_tier *base, int64_t now_ms)
     (void)now_ms; /* the client's clock is the same */
     if (tier->client)
         mtci_client_tend(tier->client);
+    else
+        mtci_cluster_drive(tier->cluster, NULL, NULL, 0);
 }
 
 static void redis_usage(mtc_tier *base, mtc_tier_usage *out)
@@ -237,6 +240,8 @@ static void redis_usage(mtc_tier *base, mtc_tier_usage *out)
     *out = (mtc_tier_usage){
         .damaged = atomic_load_explicit(&tier->damaged, memory_order_relaxed),
     };
+    if (tier->cluster)
+        mtci_cluster_parts(tier->cluster, &out->parts, &out->parts_down);
 }
 
 /* -- beginning and end --------------------------------------------------- */
