@@ -5,7 +5,7 @@
 
 #include "core/value.h"
 
-#define SUBMIT_CHUNK 64u
+#define SUBMIT_CHUNK 32u
 
 /* -- tiers that answer at once ------------------------------------------ */
 

@@ -276,7 +276,7 @@ static int judge_clock(mtci_disk_conn *conn, const char *clock,
 static int judge_age(mtci_disk_conn *conn, int64_t newest,
                      mtci_disk_verdict *verdict)
 {
-    mtci_disk_state state;
+    mtci_disk_state state = {0};
     int result = mtci_disk_conn_state(conn, &state);
     if (result == SQLITE_OK && state.seq < newest)
         *verdict = MTCI_DISK_DAMAGED;

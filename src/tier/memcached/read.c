@@ -137,6 +137,7 @@ void mtci_memcached_read(mtci_memcached_session *session,
     for (size_t i = 0; i < count; i += chunk) {
         question question;
         question.count = 0;
+        question.deadline_ms = 0;
         for (size_t j = i; j < count && j < i + chunk; j++)
             question_add(&question, requests[j]);
         ask(session, &question);
