@@ -320,8 +320,11 @@ MTC_API mtc_status mtc_cache_expire_with(mtc_cache *cache, mtc_slice key,
  * @param loader called when no tier has the key; not NULL.
  * @param ctx handed to loader.
  * @param value as for mtc_cache_get.
- * @return MTC_OK; MTC_MISS: the loader found nothing; the loader's own
- *         negative status; MTC_E_LOAD_FAILED: it returned OK without a value;
+ * @return MTC_OK; MTC_STALE: the load failed, now or within throttle_ms, and
+ *         this is the youngest copy within its stale window; MTC_MISS: the
+ *         loader found nothing; MTC_ABSENT: the same, and it is remembered;
+ *         the loader's own negative status, also within error_ms of a load
+ *         that failed so; MTC_E_LOAD_FAILED: it returned OK without a value;
  *         MTC_E_DEADLOCK: this thread's loader waits for its own result;
  *         MTC_E_CANCELLED: the load was given up and nobody took over; and
  *         otherwise as mtc_cache_get, but a tier's failure is only counted.

@@ -23,11 +23,12 @@ typedef struct mtc_load mtc_load;
  * Your function that produces the value of a key.
  *
  * It gives the value with mtc_load_set_value or mtc_load_take_value and
- * returns MTC_OK; or returns MTC_MISS: the source has nothing (not cached);
- * or a negative status: the load failed, and everyone who waits gets that
- * status; or MTC_PENDING: the answer comes later, from any thread, through
- * exactly one call of mtc_load_answer or mtc_load_drop. A loader that has
- * handed its load to another thread returns MTC_PENDING and ends no other way.
+ * returns MTC_OK; or returns MTC_MISS: the source has nothing (remembered for
+ * the strategy's absent_ms); or a negative status: the load failed, and
+ * everyone who waits gets that status, or the stale copy if there is one; or
+ * MTC_PENDING: the answer comes later, from any thread, through exactly one
+ * call of mtc_load_answer or mtc_load_drop. A loader that has handed its load
+ * to another thread returns MTC_PENDING and ends no other way.
  */
 typedef mtc_status (*mtc_loader)(mtc_load *load, void *ctx);
 
@@ -75,6 +76,54 @@ MTC_API mtc_status mtc_load_set_value(mtc_load *load, mtc_slice value);
  * **Since** 0.1
  */
 MTC_API mtc_status mtc_load_take_value(mtc_load *load, mtc_value *value);
+
+/**
+ * The copy of the key that is past its soft end, if a tier has one: its bytes,
+ * and with mtc_value_info_get its age and etag.
+ *
+ * @param load the load.
+ * @param value receives a value of the caller's, to be given back; zeroed
+ *        unless MTC_OK is returned.
+ * @return MTC_OK; MTC_MISS without such a copy; MTC_E_INVALID for NULL;
+ *         MTC_E_NO_MEMORY.
+ *
+ * **Returns** as above.
+ * **Threads** the one that owns the load.
+ * **Blocks** never.
+ * **Since** 0.1
+ */
+MTC_API mtc_status mtc_load_stale(const mtc_load *load, mtc_value *value);
+
+/**
+ * Says that the source still has what the stale copy has: it lives on, for a
+ * whole ttl. The loader returns MTC_OK then.
+ *
+ * @param load the load.
+ * @return MTC_OK; MTC_MISS without a stale copy; MTC_E_INVALID for NULL;
+ *         MTC_E_NO_MEMORY.
+ *
+ * **Returns** as above.
+ * **Threads** the one that owns the load.
+ * **Blocks** never.
+ * **Since** 0.1
+ */
+MTC_API mtc_status mtc_load_set_unchanged(mtc_load *load);
+
+/**
+ * Sets for this one load how long it is remembered that the source has
+ * nothing, in place of the strategy's absent_ms, should the loader return
+ * MTC_MISS.
+ *
+ * @param load the load.
+ * @param ttl_ms milliseconds, up to MTC_TTL_MS_MAX; 0: not at all.
+ * @return MTC_OK; MTC_E_INVALID for NULL or a length out of range.
+ *
+ * **Returns** as above.
+ * **Threads** the one that owns the load.
+ * **Blocks** never.
+ * **Since** 0.1
+ */
+MTC_API mtc_status mtc_load_set_absent_ttl(mtc_load *load, int64_t ttl_ms);
 
 /**
  * Sets the time to live of this one result in place of the strategy's.

@@ -20,17 +20,35 @@ extern "C" {
 typedef struct mtc_strategy {
     /** sizeof(mtc_strategy), set by MTC_STRATEGY_INIT. */
     uint32_t struct_size;
-    /** Must be 0. */
-    uint32_t reserved;
+    /** The most that a ttl is shortened by at random, in percent, 0 to 100, so
+     *  that entries stored together do not end together. Since 0.1. */
+    uint32_t jitter_percent;
     /** Time to live in milliseconds, 1 to MTC_TTL_MS_MAX; 0, negative and
      *  larger are refused as MTC_E_INVALID. Since 0.1. */
     int64_t ttl_ms;
+    /** Stale window: how long an entry is kept behind its ttl, in milliseconds,
+     *  0 (not) to MTC_TTL_MS_MAX. It is returned then only where a load fails,
+     *  or to a call that accepts it, always as MTC_STALE. Since 0.1. */
+    int64_t stale_ms;
+    /** After a load that failed where there was a stale copy: how long callers
+     *  get that copy before the key is loaded again, in milliseconds, up to
+     *  MTC_TTL_MS_MAX; 0: MTC_THROTTLE_MS. Since 0.1. */
+    int64_t throttle_ms;
+    /** How long it is remembered that the source has nothing, in milliseconds,
+     *  up to MTC_TTL_MS_MAX: MTC_ABSENT until then; 0: not. Since 0.1. */
+    int64_t absent_ms;
+    /** How long a load that failed without a stale copy is remembered: callers
+     *  get its status until then, and no load; 0: not. Since 0.1. */
+    int64_t error_ms;
 } mtc_strategy;
+
+/** The throttle_ms of a strategy that says 0. */
+#define MTC_THROTTLE_MS 1000
 
 /** A strategy with a time to live in milliseconds. */
 #define MTC_STRATEGY_INIT(ttl)                                                 \
     {                                                                          \
-        (uint32_t)sizeof(mtc_strategy), 0, (ttl)                               \
+        (uint32_t)sizeof(mtc_strategy), 0, (ttl), 0, 0, 0, 0                   \
     }
 
 /** 10 seconds: prices, positions, presence. */

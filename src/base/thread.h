@@ -35,4 +35,7 @@ extern
 /* True once in n calls of this thread, at random; n >= 1. */
 bool mtci_thread_one_in(int64_t n);
 
+/* A random share, at least 0 and below 1, in the same way. */
+double mtci_thread_share(void);
+
 #endif

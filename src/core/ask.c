@@ -14,24 +14,13 @@
 static const uint32_t known_flags =
     MTC_CALL_ACCEPT_STALE | MTC_CALL_SKIP_MEMORY | MTC_CALL_NO_PROMOTE;
 
-static mtc_status take_strategy(mtci_ask *ask, const mtc_strategy *given)
-{
-    mtc_strategy strategy = MTC_STRATEGY_INIT(0);
-    if (!mtci_sized_copy(&strategy, sizeof(strategy), given,
-                         MTCI_STRATEGY_SIZE_MIN) ||
-        strategy.ttl_ms < 1 || strategy.ttl_ms > MTC_TTL_MS_MAX)
-        return MTC_E_INVALID;
-    ask->ttl_ms = strategy.ttl_ms;
-    return MTC_OK;
-}
-
 mtc_status mtci_ask_init(mtci_ask *ask, mtc_cache *cache, const mtc_call *call)
 {
     if (!cache)
         return MTC_E_INVALID;
     *ask = (mtci_ask){.cache = cache,
                       .until_ms = MTC_NO_END,
-                      .ttl_ms = cache->strategy.ttl_ms};
+                      .strategy = &cache->strategy};
     mtc_status status = mtci_cache_gate(cache);
     if (status != MTC_OK || !call)
         return status;
@@ -42,7 +31,10 @@ mtc_status mtci_ask_init(mtci_ask *ask, mtc_cache *cache, const mtc_call *call)
     ask->flags = known.flags;
     if (known.deadline_ms > 0 && known.deadline_ms < MTC_TTL_MS_MAX)
         ask->until_ms = mtci_cache_now_ms(cache) + known.deadline_ms;
-    return known.strategy ? take_strategy(ask, known.strategy) : MTC_OK;
+    if (!known.strategy)
+        return MTC_OK;
+    ask->strategy = &ask->own;
+    return mtci_strategy_take(known.strategy, &ask->own);
 }
 
 mtc_status mtci_ask_key(mtci_ask *ask, mtc_slice key)
@@ -170,7 +162,7 @@ void mtci_ask_lead(mtci_ask *ask)
         end_closed(ask);
     else if (mtci_load_is_mine(ask))
         end_circle(ask);
-    else if (!mtci_load_run(ask))
+    else if (!mtci_load_is_held_back(ask) && !mtci_load_run(ask))
         mtci_ask_follow(ask);
 }
 

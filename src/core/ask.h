@@ -15,8 +15,9 @@ typedef struct mtci_ask {
     uint64_t hash;
     uint32_t flags;
     int64_t until_ms; /* MTC_NO_END: no deadline of the call's own */
-    int64_t ttl_ms;   /* of what is loaded */
-    uint32_t weight;  /* of what is set */
+    const mtc_strategy *strategy; /* the cache's, or own */
+    mtc_strategy own;
+    uint32_t weight; /* of what is set */
     mtc_loader loader;
     void *ctx;
     int cancel_state; /* of the thread, before the library switched it off */
@@ -55,13 +56,18 @@ static inline bool mtci_visit_plain(mtc_cache *cache, mtc_slice key)
     return false;
 }
 
-/* A strategy of this version that needs no closer look before
- * a hit or a set. */
+/* A strategy of this version with nothing out of range; NULL is one. */
 static inline bool mtci_is_plain(const mtc_strategy *strategy)
 {
+    const uint64_t max = MTC_TTL_MS_MAX;
     return !strategy ||
            (strategy->struct_size == sizeof(*strategy) &&
-            strategy->ttl_ms >= 1 && strategy->ttl_ms <= MTC_TTL_MS_MAX);
+            strategy->ttl_ms >= 1 && strategy->ttl_ms <= MTC_TTL_MS_MAX &&
+            strategy->jitter_percent <= 100 &&
+            (uint64_t)strategy->stale_ms <= max &&
+            (uint64_t)strategy->throttle_ms <= max &&
+            (uint64_t)strategy->absent_ms <= max &&
+            (uint64_t)strategy->error_ms <= max);
 }
 
 /* Checks a key and hashes it. MTC_OK, MTC_E_INVALID, MTC_E_TOO_LARGE. */

@@ -20,9 +20,6 @@
 #define MTCI_VALUE_SIZE_MAX ((size_t)64 << 20)
 #define MTCI_VALUE_SIZE_TOP ((size_t)512 << 20)
 
-/* What mtc_strategy held in version 0.1. */
-#define MTCI_STRATEGY_SIZE_MIN 16u
-
 /* States of the gate. A forked child reads 0. */
 enum { MTCI_GATE_FORKED = 0, MTCI_GATE_OPEN = 1, MTCI_GATE_CLOSED = 2 };
 

@@ -17,21 +17,22 @@ static bool is_hit(mtc_status status, uint32_t flags)
     return status == MTC_STALE && (flags & MTC_CALL_ACCEPT_STALE);
 }
 
+/* Whether the tier has a hit; if not, result may have a value that is past its
+ * soft end. */
 static bool find_in(const mtci_lane *lane, mtc_slice key, uint64_t hash,
                     uint32_t flags, mtci_result *result)
 {
     mtc_status status =
         lane->ops->find(lane->tier, key, hash, mtci_clock_soon_ms(&lane->clock),
                         &result->value);
-    if (is_hit(status, flags)) {
-        if (status == MTC_ABSENT)
-            mtc_value_free(&result->value);
+    bool is_found = is_hit(status, flags);
+    if (is_found) {
         result->status = status;
         result->outcome = lane->index;
-        return true;
     }
-    mtc_value_free(&result->value);
-    return false;
+    if (status != MTC_OK && status != MTC_STALE)
+        mtc_value_free(&result->value);
+    return is_found;
 }
 
 bool mtci_chain_find(mtc_cache *cache, mtc_slice key, uint64_t hash,
@@ -42,6 +43,7 @@ bool mtci_chain_find(mtc_cache *cache, mtc_slice key, uint64_t hash,
     for (size_t i = 0; i < cache->front_count; i++) {
         if (find_in(&cache->lanes[i], key, hash, flags, result))
             return true;
+        mtc_value_free(&result->value);
     }
     return false;
 }
@@ -68,6 +70,17 @@ static void tell_found(mtci_look *look)
         look->found(look);
 }
 
+static void keep_below(const mtci_lane *lane, mtci_look *look)
+{
+    mtc_request *request = &look->op->request;
+    const mtc_facts *facts = &request->facts;
+    int64_t age_ms = INT64_MAX;
+    if (facts->ttl_ms > 0)
+        age_ms = facts->ttl_ms + facts->window_ms - facts->left_ms;
+    mtci_copy copy = {lane->index, age_ms, *facts, request->sent_ms};
+    mtci_flight_keep_stale(look->flight, &request->value, &copy);
+}
+
 /* A read that the tier answered: a hit, unless it is too old, or no value. */
 static void take_entry(mtci_lane *lane, mtci_look *look)
 {
@@ -77,16 +90,18 @@ static void take_entry(mtci_lane *lane, mtci_look *look)
     mtc_status status = is_stale ? MTC_STALE : MTC_OK;
     if (facts->kind == MTC_KIND_ABSENT)
         status = MTC_ABSENT;
-    if (facts->kind == MTC_KIND_LEASE || facts->left_ms <= 0 ||
-        !is_hit(status, look->flags))
+    if (facts->kind == MTC_KIND_LEASE || facts->left_ms <= 0)
         return;
+    mtci_value_describe(&request->value, lane->index, facts, request->sent_ms);
+    if (!is_hit(status, look->flags)) {
+        keep_below(lane, look);
+        return;
+    }
     look->is_found = true;
     look->facts = *facts;
     look->sent_ms = request->sent_ms;
     look->result = (mtci_result){status, lane->index, request->value};
     request->value = (mtc_value){0};
-    mtci_value_describe(&look->result.value, lane->index, facts,
-                        request->sent_ms);
 }
 
 static void take_answer(mtci_lane *lane, mtci_look *look, int64_t until_ms)
@@ -134,6 +149,20 @@ static void look_in_lane(mtci_lane *lane, mtci_look *looks, size_t count,
     }
 }
 
+/* A value past its soft end, which knows how old it is. */
+static void keep_front(const mtci_lane *lane, mtci_look *look)
+{
+    mtc_value *value = &look->result.value;
+    mtc_value_info info = MTC_VALUE_INFO_INIT;
+    if (!value->ops)
+        return;
+    value->ops->info(value, mtci_clock_ms(&lane->clock), &info);
+    mtci_copy copy = {.tier = lane->index,
+                      .age_ms = info.age_ms < 0 ? INT64_MAX : info.age_ms};
+    mtci_flight_keep_stale(look->flight, value, &copy);
+    mtc_value_free(value);
+}
+
 static void look_in_front(const mtci_lane *lane, mtci_look *looks, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -143,6 +172,8 @@ static void look_in_front(const mtci_lane *lane, mtci_look *looks, size_t count)
         look->is_found =
             find_in(lane, mtci_flight_key(look->flight), look->flight->hash,
                     look->flags, &look->result);
+        if (!look->is_found)
+            keep_front(lane, look);
         tell_found(look);
     }
 }
@@ -223,11 +254,6 @@ static bool fill_locked(mtci_lane *lane, mtci_flight *flight,
     return true;
 }
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 void mtci_chain_promote_locked(mtc_cache *cache, const mtci_look *look)
 {
     bool is_promoted = false;
@@ -236,9 +262,7 @@ void mtci_chain_promote_locked(mtc_cache *cache, const mtci_look *look)
         if (lane->promote_one_in < 0 ||
             !mtci_thread_one_in(lane->promote_one_in))
             continue;
-        mtc_facts facts = look->facts;
-        facts.left_ms = least(facts.left_ms, lane->ttl_ms_max);
-        facts.left_ms = least(facts.left_ms, lane->ops->life_ms_max);
+        mtc_facts facts = mtci_life_copied(lane, &look->facts);
         is_promoted |= fill_locked(lane, look->flight, &look->result.value,
                                    &facts, look->sent_ms);
     }
@@ -248,14 +272,26 @@ void mtci_chain_promote_locked(mtc_cache *cache, const mtci_look *look)
 }
 
 void mtci_chain_store_locked(mtc_cache *cache, mtci_flight *flight,
-                             const mtc_value *value, int64_t ttl_ms)
+                             const mtc_value *value, mtci_life life,
+                             mtc_kind kind)
 {
     int64_t now_ms = mtci_cache_now_ms(cache);
     for (size_t i = 0; i < cache->lane_count; i++) {
         mtci_lane *lane = &cache->lanes[i];
-        int64_t life_ms = mtci_lane_life(lane, ttl_ms);
-        mtc_facts facts = {.left_ms = life_ms, .ttl_ms = life_ms};
+        mtc_facts facts = mtci_life_facts(lane, life);
+        facts.kind = (int32_t)kind;
         fill_locked(lane, flight, value, &facts, now_ms);
+    }
+}
+
+void mtci_chain_keep_stale_locked(mtc_cache *cache, mtci_flight *flight)
+{
+    const mtci_stale *stale = &flight->stale;
+    for (size_t i = 0; i < cache->front_count; i++) {
+        if (stale->copy.tier < (int)cache->front_count)
+            return; /* it is from there */
+        fill_locked(&cache->lanes[i], flight, &stale->value, &stale->copy.facts,
+                    stale->copy.sent_ms);
     }
 }
 

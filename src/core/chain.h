@@ -9,6 +9,7 @@
 
 #include "core/cache.h"
 #include "core/flight.h"
+#include "core/life.h"
 
 /* One key that is looked up for a flight. */
 typedef struct mtci_look {
@@ -41,9 +42,14 @@ void mtci_chain_look(mtc_cache *cache, mtci_look *looks, size_t count,
 /* Copies a hit into the tiers above, with what is left of its life. */
 void mtci_chain_promote_locked(mtc_cache *cache, const mtci_look *look);
 
-/* Stores a loaded value in every tier. */
+/* Stores what was loaded in every tier: a value, or that there is none. */
 void mtci_chain_store_locked(mtc_cache *cache, mtci_flight *flight,
-                             const mtc_value *value, int64_t ttl_ms);
+                             const mtc_value *value, mtci_life life,
+                             mtc_kind kind);
+
+/* Puts the flight's stale copy, if it is from below, into the tiers that
+ * answer at once. */
+void mtci_chain_keep_stale_locked(mtc_cache *cache, mtci_flight *flight);
 
 /* Sends what the calls above have queued. */
 void mtci_chain_kick(mtc_cache *cache);

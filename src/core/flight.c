@@ -92,7 +92,20 @@ void mtci_flight_release(mtci_flight *flight)
         return;
     mtc_value_free(&flight->result.value);
     mtc_value_free(&flight->load.value);
+    mtc_value_free(&flight->stale.value);
     free(flight);
+}
+
+void mtci_flight_keep_stale(mtci_flight *flight, mtc_value *value,
+                            const mtci_copy *copy)
+{
+    mtci_stale *stale = &flight->stale;
+    bool is_older = stale->value.ops && stale->copy.age_ms <= copy->age_ms;
+    if (is_older || mtc_value_detach(value) != MTC_OK)
+        return;
+    mtc_value_free(&stale->value);
+    *stale = (mtci_stale){*value, *copy};
+    *value = (mtc_value){0};
 }
 
 static void unlink_locked(mtci_flight *flight)

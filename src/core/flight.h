@@ -14,6 +14,7 @@
 
 #include <stdatomic.h>
 
+#include "core/life.h"
 #include "core/slot.h"
 #include "core/thread.h"
 #include "mtc/load.h"
@@ -35,6 +36,21 @@ typedef struct mtci_result {
     mtc_value value;
 } mtci_result;
 
+/* Where a copy was found. */
+typedef struct mtci_copy {
+    int tier;
+    int64_t age_ms;  /* INT64_MAX: not known */
+    mtc_facts facts; /* of a tier below the front ones, as of sent_ms */
+    int64_t sent_ms;
+} mtci_copy;
+
+/* The youngest copy past its soft end that the look-up has come across; what
+ * a failed load falls back on. */
+typedef struct mtci_stale {
+    mtc_value value; /* without ops: none */
+    mtci_copy copy;
+} mtci_stale;
+
 /* One caller in a flight; lives on the caller's stack. */
 typedef struct mtci_party {
     struct mtci_party *next;
@@ -49,7 +65,8 @@ typedef struct mtci_party {
 struct mtc_load {
     struct mtc_cache *cache;
     struct mtci_flight *flight;
-    int64_t ttl_ms;
+    mtc_strategy strategy; /* the leader's */
+    mtci_life life;        /* of what is stored */
     mtc_value value;
     bool has_value;
 };
@@ -69,6 +86,7 @@ typedef struct mtci_flight {
     mtci_party **last;
     struct mtci_thread *leader; /* who runs its loader: guarded by thread.c */
     uint64_t tickets[MTC_TIERS_MAX];
+    mtci_stale stale; /* the leader's */
     struct mtc_load load;
     mtci_result result;
     uint32_t weight; /* of what is about to be stored */
@@ -84,6 +102,10 @@ static inline mtc_slice mtci_flight_key(const mtci_flight *flight)
 /* Joins the key's flight or opens one. NULL: out of memory. */
 mtci_flight *mtci_flight_enter(mtci_slots *slots, mtc_slice key, uint64_t hash,
                                mtci_party *party);
+
+/* Takes a value past its soft end if it is the youngest yet. The leader's. */
+void mtci_flight_keep_stale(mtci_flight *flight, mtc_value *value,
+                            const mtci_copy *copy);
 
 /* Whether a flight of the key is open that a caller would join. */
 bool mtci_flight_is_open_locked(mtci_slot *slot, mtc_slice key, uint64_t hash);

@@ -7,6 +7,7 @@
  */
 #include "core/load.h"
 
+#include "core/failure.h"
 #include "core/value.h"
 
 typedef struct vanish_guard {
@@ -23,7 +24,8 @@ static void load_begin(mtci_ask *ask)
     flight->load = (struct mtc_load){
         .cache = ask->cache,
         .flight = flight,
-        .ttl_ms = ask->ttl_ms,
+        .strategy = *ask->strategy,
+        .life = mtci_life_of(ask->strategy),
     };
     atomic_fetch_add_explicit(&flight->refs, 1, memory_order_relaxed);
     mtci_cache_enter(ask->cache);
@@ -36,11 +38,15 @@ static void load_end(mtc_cache *cache, mtci_flight *flight)
     mtci_cache_leave(cache);
 }
 
+/* -- the answer ---------------------------------------------------------- */
+
 /* What the flight ends with when the loader said status. */
 static mtci_result answer_of(mtc_load *load, mtc_status status)
 {
     if (status == MTC_OK && load->has_value)
         return (mtci_result){MTC_OK, MTCI_OUTCOME_MISS, load->value};
+    if (status == MTC_MISS && load->strategy.absent_ms > 0)
+        return (mtci_result){MTC_ABSENT, MTCI_OUTCOME_MISS, {0}};
     if (status == MTC_MISS)
         return (mtci_result){MTC_MISS, MTCI_OUTCOME_MISS, {0}};
     if (status >= 0)
@@ -49,23 +55,78 @@ static mtci_result answer_of(mtc_load *load, mtc_status status)
     return (mtci_result){status, MTCI_OUTCOME_ERROR, {0}};
 }
 
-/* Stores what was loaded unless the key was written meanwhile, and ends the
- * flight. */
+/* What a loaded value knows of itself, and weighs. */
+static void describe(mtc_load *load)
+{
+    mtc_facts facts = {.left_ms = load->life.ttl_ms + load->life.window_ms,
+                       .ttl_ms = load->life.ttl_ms,
+                       .window_ms = load->life.window_ms};
+    mtci_value_describe(&load->value, -1, &facts,
+                        mtci_cache_now_ms(load->cache));
+    load->flight->weight =
+        mtci_cache_weigh(load->cache, mtci_flight_key(load->flight),
+                         mtc_value_slice(&load->value));
+}
+
+static void store_locked(mtc_load *load, mtc_status status)
+{
+    mtci_life absent = {load->strategy.absent_ms, 0};
+    mtc_value none = mtc_value_borrow(mtc_bytes(NULL, 0));
+    if (status == MTC_OK)
+        mtci_chain_store_locked(load->cache, load->flight, &load->value,
+                                load->life, MTC_KIND_VALUE);
+    else if (status == MTC_ABSENT)
+        mtci_chain_store_locked(load->cache, load->flight, &none, absent,
+                                MTC_KIND_ABSENT);
+}
+
+static bool has_stale(const mtci_flight *flight)
+{
+    return flight->stale.value.ops != NULL;
+}
+
+/* The stale copy in place of the error. */
+static mtci_result fall_back(const mtci_flight *flight)
+{
+    return (mtci_result){MTC_STALE, flight->stale.copy.tier,
+                         flight->stale.value};
+}
+
+/* So that the next callers do not load at once what just failed. */
+static void note_failure_locked(mtc_load *load, mtc_status status)
+{
+    mtci_flight *flight = load->flight;
+    const mtc_strategy *strategy = &load->strategy;
+    int64_t pause_ms = strategy->error_ms;
+    if (has_stale(flight)) {
+        pause_ms =
+            strategy->throttle_ms > 0 ? strategy->throttle_ms : MTC_THROTTLE_MS;
+        mtci_chain_keep_stale_locked(load->cache, flight);
+    }
+    if (pause_ms > 0)
+        mtci_failure_note_locked(flight->slot, mtci_flight_key(flight),
+                                 flight->hash,
+                                 strategy->error_ms > 0 ? status : MTC_OK,
+                                 mtci_cache_now_ms(load->cache) + pause_ms);
+}
+
+/* Ends the flight with the answer: stores it, or what it failed with, unless
+ * the key was written meanwhile. The value of the result is the flight's or
+ * the load's. */
 static mtci_result load_finish(mtc_load *load, mtc_status status)
 {
     mtci_flight *flight = load->flight;
     mtci_result result = answer_of(load, status);
-    mtc_facts facts = {.left_ms = load->ttl_ms, .ttl_ms = load->ttl_ms};
-    if (result.value.ops)
-        mtci_value_describe(&result.value, -1, &facts,
-                            mtci_cache_now_ms(load->cache));
-    if (result.value.ops)
-        flight->weight = mtci_cache_weigh(load->cache, mtci_flight_key(flight),
-                                          mtc_value_slice(&result.value));
+    bool has_failed = result.outcome == MTCI_OUTCOME_ERROR;
+    if (result.status == MTC_OK)
+        describe(load);
     pthread_mutex_lock(&flight->slot->mutex);
-    if (result.value.ops && mtci_flight_stores(flight))
-        mtci_chain_store_locked(load->cache, flight, &result.value,
-                                load->ttl_ms);
+    if (mtci_flight_stores(flight) && has_failed)
+        note_failure_locked(load, result.status);
+    else if (mtci_flight_stores(flight))
+        store_locked(load, result.status);
+    if (has_failed && has_stale(flight))
+        result = fall_back(flight);
     mtci_flight_finish_locked(flight, &result);
     pthread_mutex_unlock(&flight->slot->mutex);
     mtci_flight_wake(flight);
@@ -145,6 +206,53 @@ bool mtci_load_is_mine(const mtci_ask *ask)
     return false;
 }
 
+/* The value of the result is the caller's now. */
+static void take_value(mtci_ask *ask)
+{
+    mtci_flight *flight = ask->flight;
+    if (ask->result.status == MTC_OK)
+        flight->load.value = (mtc_value){0};
+    else if (ask->result.status == MTC_STALE)
+        flight->stale.value = (mtc_value){0};
+    mtc_value_free(&flight->load.value);
+}
+
+/* -- loads that failed lately --------------------------------------------- */
+
+bool mtci_load_is_throttled(mtc_cache *cache, mtc_slice key, uint64_t hash)
+{
+    mtci_slot *slot = mtci_slot_of(&cache->slots, hash);
+    pthread_mutex_lock(&slot->mutex);
+    bool is_noted =
+        mtci_failure_find_locked(slot, key, hash, mtci_cache_now_ms(cache));
+    pthread_mutex_unlock(&slot->mutex);
+    return is_noted;
+}
+
+bool mtci_load_is_held_back(mtci_ask *ask)
+{
+    mtci_flight *flight = ask->flight;
+    int64_t now_ms = mtci_cache_now_ms(ask->cache);
+    pthread_mutex_lock(&flight->slot->mutex);
+    const mtci_failure *failure =
+        mtci_failure_find_locked(flight->slot, mtci_flight_key(flight),
+                                 flight->hash, now_ms);
+    bool is_held = failure && (has_stale(flight) || failure->status < 0);
+    if (is_held) {
+        ask->result =
+            has_stale(flight)
+                ? fall_back(flight)
+                : (mtci_result){failure->status, MTCI_OUTCOME_ERROR, {0}};
+        mtci_flight_finish_locked(flight, &ask->result);
+    }
+    pthread_mutex_unlock(&flight->slot->mutex);
+    if (!is_held)
+        return false;
+    mtci_flight_wake(flight);
+    take_value(ask);
+    return true;
+}
+
 bool mtci_load_run(mtci_ask *ask)
 {
     mtci_flight *flight = ask->flight;
@@ -155,9 +263,7 @@ bool mtci_load_run(mtci_ask *ask)
         return false;
     }
     ask->result = load_finish(&flight->load, status);
-    if (!ask->result.value.ops)
-        mtc_value_free(&flight->load.value);
-    flight->load.value = (mtc_value){0};
+    take_value(ask);
     load_end(ask->cache, flight);
     return true;
 }
@@ -165,6 +271,35 @@ bool mtci_load_run(mtci_ask *ask)
 mtc_slice mtc_load_key(const mtc_load *load)
 {
     return mtci_flight_key(load->flight);
+}
+
+mtc_status mtc_load_stale(const mtc_load *load, mtc_value *value)
+{
+    if (!value)
+        return MTC_E_INVALID;
+    *value = (mtc_value){0};
+    if (!load)
+        return MTC_E_INVALID;
+    return has_stale(load->flight)
+               ? mtc_value_share(&load->flight->stale.value, value)
+               : MTC_MISS;
+}
+
+mtc_status mtc_load_set_unchanged(mtc_load *load)
+{
+    mtc_value stale;
+    mtc_status status = mtc_load_stale(load, &stale);
+    if (status == MTC_OK)
+        status = mtc_load_take_value(load, &stale);
+    return status;
+}
+
+mtc_status mtc_load_set_absent_ttl(mtc_load *load, int64_t ttl_ms)
+{
+    if (!load || ttl_ms < 0 || ttl_ms > MTC_TTL_MS_MAX)
+        return MTC_E_INVALID;
+    load->strategy.absent_ms = ttl_ms;
+    return MTC_OK;
 }
 
 mtc_status mtc_load_take_value(mtc_load *load, mtc_value *value)
@@ -204,7 +339,7 @@ mtc_status mtc_load_set_ttl(mtc_load *load, int64_t ttl_ms)
 {
     if (!load || ttl_ms < 1 || ttl_ms > MTC_TTL_MS_MAX)
         return MTC_E_INVALID;
-    load->ttl_ms = ttl_ms;
+    load->life.ttl_ms = ttl_ms;
     return MTC_OK;
 }
 

@@ -9,6 +9,13 @@
 /* Whether this thread is inside a loader of the same key. */
 bool mtci_load_is_mine(const mtci_ask *ask);
 
+/* The load of the key failed lately. True: the flight has ended without
+ * another, with the stale copy or that failure. */
+bool mtci_load_is_held_back(mtci_ask *ask);
+
+/* Whether callers are to make do with a stale copy for now. */
+bool mtci_load_is_throttled(mtc_cache *cache, mtc_slice key, uint64_t hash);
+
 /* Runs the loader of an ask that leads. True: result is final. False: the
  * answer comes later, and the ask follows its own flight. */
 bool mtci_load_run(mtci_ask *ask);

@@ -5,6 +5,7 @@
  */
 #include "base/hash.h"
 #include "core/ask.h"
+#include "core/load.h"
 
 /* What the first tier has; what value holds before does not
  * matter, nor does what it holds after a miss. */
@@ -145,6 +146,17 @@ mtc_status mtc_cache_read(mtc_cache *cache, mtc_slice key, void *buffer,
 
 /* -- with options ------------------------------------------------------- */
 
+/* A load that failed lately is not run again where a stale copy is at hand. */
+static bool find_in_front(mtci_ask *ask)
+{
+    mtc_cache *cache = ask->cache;
+    if (mtci_chain_find(cache, ask->key, ask->hash, ask->flags, &ask->result))
+        return true;
+    return ask->loader && mtci_load_is_throttled(cache, ask->key, ask->hash) &&
+           mtci_chain_find(cache, ask->key, ask->hash,
+                           ask->flags | MTC_CALL_ACCEPT_STALE, &ask->result);
+}
+
 /* Any call for one key; loader NULL: a plain get. */
 static mtc_status get_or_load(mtc_cache *cache, mtc_slice key,
                               const mtc_call *call, mtc_loader loader,
@@ -161,7 +173,7 @@ static mtc_status get_or_load(mtc_cache *cache, mtc_slice key,
     if (status == MTC_OK) {
         ask.loader = loader;
         ask.ctx = ctx;
-        if (!mtci_chain_find(cache, key, ask.hash, ask.flags, &ask.result))
+        if (!find_in_front(&ask))
             return ask_below(&ask, pins, value);
         status = ask.result.status;
         mtci_count_request(&cache->counters, status, ask.result.outcome);

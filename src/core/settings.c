@@ -11,6 +11,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "core/cache.h"
+#include "core/life.h"
 #include "core/sized.h"
 
 /* What the structs held in version 0.1. */
@@ -71,18 +72,20 @@ static mtc_status take_strategy(mtci_settings *settings,
     settings->strategy = MTC_SHORT_TERM;
     if (!given)
         return MTC_OK;
+    settings->strategy = (mtc_strategy)MTC_STRATEGY_INIT(0);
     if (!mtci_sized_copy(&settings->strategy, sizeof(settings->strategy), given,
                          MTCI_STRATEGY_SIZE_MIN))
         return mtci_fail(error, MTC_E_INVALID, "options",
                          "strategy.struct_size is %u, which no version had, "
                          "or it has fields that this version does not know",
                          given->struct_size);
-    int64_t ttl_ms = settings->strategy.ttl_ms;
-    if (ttl_ms < 1 || ttl_ms > MTC_TTL_MS_MAX)
-        return mtci_fail(error, MTC_E_INVALID, "options",
-                         "strategy.ttl_ms is %lld, not 1 to %lld",
-                         (long long)ttl_ms, (long long)MTC_TTL_MS_MAX);
-    return MTC_OK;
+    mtci_strategy_field fault;
+    if (!mtci_strategy_fault(&settings->strategy, &fault))
+        return MTC_OK;
+    return mtci_fail(error, MTC_E_INVALID, "options",
+                     "strategy.%s is %lld, not %lld to %lld", fault.name,
+                     (long long)fault.value, (long long)fault.min,
+                     (long long)fault.max);
 }
 
 static mtc_status take_numbers(mtci_settings *settings,

@@ -18,6 +18,7 @@
 #define MTCI_SLOTS 512u
 
 struct mtci_flight;
+struct mtci_failure;
 
 /* A set, remove or expire under way. While it is, flights of its key that
  * open store nothing: they may have read what it replaces. */
@@ -28,10 +29,12 @@ typedef struct mtci_mark {
 } mtci_mark;
 
 typedef struct mtci_slot {
-    alignas(64) pthread_mutex_t mutex; /* guards both lists and the fields of
+    alignas(64) pthread_mutex_t mutex; /* guards the lists and the fields of
                                           their flights */
     struct mtci_flight *flights;
     mtci_mark *marks;
+    struct mtci_failure *failures;
+    uint32_t failure_count;
 } mtci_slot;
 
 typedef struct mtci_slots {
@@ -46,8 +49,8 @@ static inline mtci_slot *mtci_slot_of(mtci_slots *slots, uint64_t hash)
     return &slots->slots[(hash >> 20) % MTCI_SLOTS];
 }
 
-/* A write that is done while the slot is held: the key's flights become
- * void. */
+/* A write that is done while the slot is held: the key's flights become void,
+ * and that its load failed is forgotten. */
 void mtci_slot_void_locked(mtci_slot *slot, mtc_slice key, uint64_t hash);
 
 /* A write begins: the key's flights become void, later ones are born unable

@@ -42,8 +42,7 @@ static mtc_status prepare_lane(mtci_write *write, mtci_lane *lane,
         return MTC_E_NO_MEMORY;
     if (write->verb != MTC_VERB_STORE)
         return MTC_OK;
-    int64_t life_ms = mtci_lane_life(lane, ask->ttl_ms);
-    op->request.facts = (mtc_facts){.left_ms = life_ms, .ttl_ms = life_ms};
+    op->request.facts = mtci_life_facts(lane, write->life);
     op->request.weight = ask->weight;
     return give_value(lane, borrowed, kept, &op->request.value);
 }
@@ -54,7 +53,9 @@ mtc_status mtci_write_prepare(mtci_write *write, const mtci_ask *ask,
     mtc_cache *cache = ask->cache;
     mtc_value borrowed = mtc_value_borrow(value);
     mtc_value kept = {0};
-    *write = (mtci_write){.mark = {NULL, ask->key, ask->hash}, .verb = verb};
+    *write = (mtci_write){.mark = {NULL, ask->key, ask->hash},
+                          .verb = verb,
+                          .life = mtci_life_of(ask->strategy)};
     if (!value.data && value.size > 0)
         return MTC_E_INVALID;
     if (value.size > cache->value_size_max)
@@ -144,7 +145,7 @@ typedef struct now {
     uint32_t weight;
     mtc_slice key;
     uint64_t hash;
-    int64_t ttl_ms;
+    mtci_life life;
 } now;
 
 /* What every write touches is on its way while the rest is prepared. */
@@ -168,11 +169,9 @@ static mtc_status write_now_locked(mtc_cache *cache, const now *what,
                                .hash = what->hash,
                                .facts = {.left_ms = MTC_NO_END}};
         if (what->verb == MTC_VERB_STORE) {
-            int64_t life_ms = mtci_lane_life(lane, what->ttl_ms);
             request.value = *value;
             request.weight = what->weight;
-            request.facts.left_ms = life_ms;
-            request.facts.ttl_ms = life_ms;
+            request.facts = mtci_life_facts(lane, what->life);
         }
         mtc_status status = mtci_lane_write_now(lane, what->verb, &request);
         if (status < 0)
@@ -217,7 +216,7 @@ static bool set_now(mtc_cache *cache, mtc_slice key, mtc_slice value,
     now what = {.verb = MTC_VERB_STORE,
                 .key = key,
                 .hash = mtci_hash(key, cache->seed),
-                .ttl_ms = strategy ? strategy->ttl_ms : cache->strategy.ttl_ms};
+                .life = mtci_life_of(strategy ? strategy : &cache->strategy)};
     return write_now(cache, &what, value, status);
 }
 
@@ -259,8 +258,12 @@ static mtc_status write_one(mtc_cache *cache, mtc_slice key, mtc_verb verb,
         status = mtci_ask_key(&ask, key);
     if (status == MTC_OK && verb == MTC_VERB_STORE)
         ask.weight = weigh(cache, &pins, key, value);
-    now what = {verb, ask.weight, ask.key, ask.hash, ask.ttl_ms};
-    bool is_done = status != MTC_OK || write_now(cache, &what, value, &status);
+    bool is_done = status != MTC_OK;
+    if (!is_done) {
+        now what = {verb, ask.weight, ask.key, ask.hash,
+                    mtci_life_of(ask.strategy)};
+        is_done = write_now(cache, &what, value, &status);
+    }
     if (!is_done || cache->evicted)
         mtci_cache_stay(cache, &pins);
     if (!is_done)

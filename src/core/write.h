@@ -10,12 +10,13 @@
 typedef struct mtci_write {
     mtci_mark mark; /* key and hash */
     mtc_verb verb;
+    mtci_life life;
     mtc_status status; /* of preparing, then of the whole */
     mtci_op *ops[MTC_TIERS_MAX];
 } mtci_write;
 
 /* Makes the operations; nothing has changed when this fails. ask has key,
- * hash and ttl; value is borrowed for the call. */
+ * hash and strategy; value is borrowed for the call. */
 mtc_status mtci_write_prepare(mtci_write *write, const mtci_ask *ask,
                               mtc_verb verb, mtc_slice value);
 

@@ -147,9 +147,18 @@ bool mtct_script_holds(mtct_script *script, const char *key, const char *value)
 void mtct_script_put(mtct_script *script, const char *key, const char *value,
                      int64_t left_ms)
 {
+    mtc_facts facts = {.left_ms = left_ms};
+    mtct_script_put_facts(script, key, value, &facts, 0);
+}
+
+void mtct_script_put_facts(mtct_script *script, const char *key,
+                           const char *value, const mtc_facts *facts,
+                           int64_t sent_ms)
+{
     mtc_request request = {.key = mtc_str(key),
                            .value = mtc_value_borrow(mtc_str(value)),
-                           .facts = {.left_ms = left_ms}};
+                           .facts = *facts,
+                           .sent_ms = sent_ms};
     pthread_mutex_lock(&script->mutex);
     assert_int_equal(write_locked(script, MTC_VERB_STORE, &request), MTC_OK);
     pthread_mutex_unlock(&script->mutex);

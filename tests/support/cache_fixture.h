@@ -61,6 +61,9 @@ bool mtct_script_holds(mtct_script *script, const char *key, const char *value);
 /* Puts a value in behind the cache's back. */
 void mtct_script_put(mtct_script *script, const char *key, const char *value,
                      int64_t left_ms);
+void mtct_script_put_facts(mtct_script *script, const char *key,
+                           const char *value, const mtc_facts *facts,
+                           int64_t sent_ms);
 
 /* A cache of a memory tier over a script. */
 typedef struct mtct_cache {

@@ -175,6 +175,72 @@ static void a_promoted_copy_does_not_outlive_the_one_below(void **state)
     assert_int_equal(mtc_cache_close(&other), MTC_OK);
 }
 
+static mtc_strategy with_window(void)
+{
+    mtc_strategy strategy = MTC_STRATEGY_INIT(60000);
+    strategy.stale_ms = 60000;
+    strategy.absent_ms = 60000;
+    return strategy;
+}
+
+static mtc_status answer(mtc_load *load, void *ctx)
+{
+    const mtc_status *status = ctx;
+    (void)load;
+    return *status;
+}
+
+/* What a cache of one of the tiers alone makes of a source that says this. */
+static void load_alone(const char *url, const char *key, mtc_status source,
+                       mtc_status status)
+{
+    mtc_value value;
+    mtc_strategy strategy = with_window();
+    mtc_cache *alone = open_tiers("%s%s", url, "?deadline=20s");
+    assert_int_equal(mtc_cache_get_or_load(alone, mtc_str(key), &strategy,
+                                           answer, &source, &value),
+                     status);
+    assert_int_equal(value.size, status == MTC_STALE ? 3 : 0);
+    if (status == MTC_STALE)
+        assert_memory_equal(value.data, "old", 3);
+    mtc_value_free(&value);
+    assert_int_equal(mtc_cache_close(&alone), MTC_OK);
+}
+
+static void every_tier_keeps_a_stale_copy_to_fall_back_on(void **state)
+{
+    (void)state;
+    mtc_strategy strategy = with_window();
+    assert_int_equal(mtc_cache_set(cache, mtc_str("k"), mtc_str("old"),
+                                   &strategy),
+                     MTC_OK);
+    assert_int_equal(mtc_cache_expire(cache, mtc_str("k")), MTC_OK);
+    mtct_assert_get(cache, "k", NULL);
+    close_all();
+    load_alone(disk_url(), "k", MTC_E_UNAVAILABLE, MTC_STALE);
+    load_alone(server.url, "k", MTC_E_UNAVAILABLE, MTC_STALE);
+    open_all();
+    assert_int_equal(mtc_cache_remove(cache, mtc_str("k")), MTC_OK);
+    close_all();
+    load_alone(disk_url(), "k", MTC_E_UNAVAILABLE, MTC_E_UNAVAILABLE);
+    load_alone(server.url, "k", MTC_E_UNAVAILABLE, MTC_E_UNAVAILABLE);
+}
+
+static void every_tier_remembers_that_there_is_nothing(void **state)
+{
+    mtc_value value;
+    mtc_status nothing = MTC_MISS;
+    mtc_strategy strategy = with_window();
+    (void)state;
+    assert_int_equal(mtc_cache_get_or_load(cache, mtc_str("no"), &strategy,
+                                           answer, &nothing, &value),
+                     MTC_ABSENT);
+    assert_int_equal(mtc_cache_get(cache, mtc_str("no"), &value), MTC_ABSENT);
+    close_all();
+    load_alone(disk_url(), "no", MTC_E_UNAVAILABLE, MTC_ABSENT);
+    load_alone(server.url, "no", MTC_E_UNAVAILABLE, MTC_ABSENT);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -183,6 +249,8 @@ int main(void)
         TEST(a_value_in_redis_alone_is_promoted_into_disk_and_memory),
         TEST(without_redis_the_tiers_above_answer),
         TEST(a_promoted_copy_does_not_outlive_the_one_below),
+        TEST(every_tier_keeps_a_stale_copy_to_fall_back_on),
+        TEST(every_tier_remembers_that_there_is_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,85 @@
+/*
+ * How long entries live. See life.h.
+ */
+#include "core/life.h"
+
+#include "core/lane.h"
+#include "core/sized.h"
+
+bool mtci_strategy_fault(const mtc_strategy *strategy,
+                         mtci_strategy_field *fault)
+{
+    const mtci_strategy_field fields[] = {
+        {"ttl_ms", strategy->ttl_ms, 1, MTC_TTL_MS_MAX},
+        {"jitter_percent", strategy->jitter_percent, 0, 100},
+        {"stale_ms", strategy->stale_ms, 0, MTC_TTL_MS_MAX},
+        {"throttle_ms", strategy->throttle_ms, 0, MTC_TTL_MS_MAX},
+        {"absent_ms", strategy->absent_ms, 0, MTC_TTL_MS_MAX},
+        {"error_ms", strategy->error_ms, 0, MTC_TTL_MS_MAX},
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        *fault = fields[i];
+        if (fault->value < fault->min || fault->value > fault->max)
+            return true;
+    }
+    return false;
+}
+
+mtc_status mtci_strategy_take(const mtc_strategy *given, mtc_strategy *taken)
+{
+    mtci_strategy_field fault;
+    *taken = (mtc_strategy)MTC_STRATEGY_INIT(0);
+    if (!mtci_sized_copy(taken, sizeof *taken, given, MTCI_STRATEGY_SIZE_MIN) ||
+        mtci_strategy_fault(taken, &fault))
+        return MTC_E_INVALID;
+    return MTC_OK;
+}
+
+mtci_life mtci_life_of(const mtc_strategy *strategy)
+{
+    mtci_life life = {strategy->ttl_ms, strategy->stale_ms};
+    if (strategy->jitter_percent == 0)
+        return life;
+    double most = (double)life.ttl_ms * strategy->jitter_percent / 100;
+    life.ttl_ms -= (int64_t)(most * mtci_thread_share());
+    if (life.ttl_ms < 1)
+        life.ttl_ms = 1;
+    return life;
+}
+
+/* The window, as far as the tier keeps one and lives so long. */
+static int64_t cut_window(const mtci_lane *lane, int64_t ttl_ms,
+                          int64_t window_ms)
+{
+    int64_t room_ms = lane->ops->life_ms_max - ttl_ms;
+    if (!(lane->ops->abilities & MTC_TIER_KEEPS_FACTS) || room_ms < 0)
+        return 0;
+    return window_ms < room_ms ? window_ms : room_ms;
+}
+
+mtc_facts mtci_life_facts(const mtci_lane *lane, mtci_life life)
+{
+    int64_t ttl_ms = mtci_lane_life(lane, life.ttl_ms);
+    int64_t window_ms = cut_window(lane, ttl_ms, life.window_ms);
+    return (mtc_facts){.left_ms = ttl_ms + window_ms,
+                       .ttl_ms = ttl_ms,
+                       .window_ms = window_ms};
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+mtc_facts mtci_life_copied(const mtci_lane *lane, const mtc_facts *facts)
+{
+    mtc_facts copy = *facts;
+    int64_t fresh_ms = facts->left_ms;
+    if (facts->left_ms != MTC_NO_END)
+        fresh_ms -= facts->window_ms;
+    fresh_ms = least(fresh_ms, lane->ttl_ms_max);
+    fresh_ms = least(fresh_ms, lane->ops->life_ms_max);
+    copy.window_ms = cut_window(lane, fresh_ms, facts->window_ms);
+    copy.left_ms = fresh_ms + copy.window_ms;
+    return copy;
+}
