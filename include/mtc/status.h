@@ -36,7 +36,8 @@ typedef enum mtc_status {
 
     /** Done: the key is in no tier, and no tier failed to say so. */
     MTC_MISS = 1,
-    /** Done: a value past its soft end, which the caller accepts. */
+    /** Done: a value past its soft end, which the caller accepts or a failed
+     *  load falls back on. */
     MTC_STALE = 2,
     /** Done: it is cached that the source has nothing under this key. */
     MTC_ABSENT = 3,
