@@ -5,6 +5,9 @@ set -u
 # shellcheck source=tests/scripts/tool.sh
 . "$(dirname "$0")/tool.sh"
 
+# The default tiers, with time for a busy machine.
+export MTC_TIERS="memory disk:$scratch/cache?deadline=10s"
+
 # A command that counts its runs: count FILE SECONDS WORD.
 cat >count <<'END'
 #!/bin/sh
