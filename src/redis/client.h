@@ -29,6 +29,8 @@
 /* A server that refuses a write because it is a replica is left at most once
  * in so long. */
 #define MTCI_CLIENT_REPLICA_MS 1000
+/* The log hears of that at most once in so long. */
+#define MTCI_CLIENT_TELL_MS 60000
 
 typedef struct mtci_redis_client mtci_redis_client;
 

@@ -124,12 +124,14 @@ static bool open_conn(mtci_redis_client *client, int64_t now_ms)
     return status != MTC_PENDING;
 }
 
+#define IS_REPLICA "the server is a replica now"
+#define HAS_MOVED  "the master has moved"
+
 /* Ends a connection that did what it could: the next is made at once. */
 static void leave_server(mtci_redis_client *client, const char *why,
                          int64_t now_ms, mtci_command_queue *finished)
 {
     client->conn.has_answered = true;
-    tell_log(client, MTC_LOG_WARNING, why);
     mtci_conn_close(&client->conn, MTC_E_UNAVAILABLE, why, finished);
     note_end(client, now_ms, finished);
 }
@@ -146,7 +148,11 @@ static void heed_replica(mtci_redis_client *client, int64_t now_ms,
         now_ms < client->replica_ms)
         return;
     client->replica_ms = now_ms + MTCI_CLIENT_REPLICA_MS;
-    leave_server(client, "the server is a replica now", now_ms, finished);
+    if (now_ms >= client->replica_told_ms) {
+        client->replica_told_ms = now_ms + MTCI_CLIENT_TELL_MS;
+        tell_log(client, MTC_LOG_WARNING, IS_REPLICA);
+    }
+    leave_server(client, IS_REPLICA, now_ms, finished);
 }
 
 /* Hears before anything is sent that the master has moved. */
@@ -157,8 +163,10 @@ static void heed_master(mtci_redis_client *client, int64_t now_ms,
         return;
     mtci_master_step(client->master, now_ms);
     if (client->conn.state != MTCI_CONN_CLOSED &&
-        mtci_master_is_elsewhere(client->master))
-        leave_server(client, "the master has moved", now_ms, finished);
+        mtci_master_is_elsewhere(client->master)) {
+        tell_log(client, MTC_LOG_WARNING, HAS_MOVED);
+        leave_server(client, HAS_MOVED, now_ms, finished);
+    }
 }
 
 /* Moves commands from the queue to the connection, those past their time to

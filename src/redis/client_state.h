@@ -33,6 +33,7 @@ struct mtci_redis_client {
     mtci_redis_conn conn;
     mtci_master *master;      /* NULL: settings say where the server is */
     int64_t replica_ms;       /* a replica is not left before this */
+    int64_t replica_told_ms;  /* nor told of before this */
     unsigned attempts_failed; /* since a command was answered */
     bool is_lost;             /* and the log knows */
     uint64_t random;

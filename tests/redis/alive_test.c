@@ -38,6 +38,7 @@ typedef struct rig {
     sem_t is_heard;   /* the script has come to a point */
     char story[512];  /* pushes, losses and ends of commands, in order */
     bool has_logged;
+    unsigned warnings;
 } rig;
 
 static int64_t stepped_ms(void *ctx)
@@ -69,6 +70,7 @@ static void note_log(void *ctx, mtc_log_level level, const char *text)
     rig *rig = ctx;
     (void)text;
     rig->has_logged |= level == MTC_LOG_WARNING;
+    rig->warnings += level == MTC_LOG_WARNING;
 }
 
 static void open_client(rig *rig, int port)
@@ -118,6 +120,37 @@ static void tend_until(rig *rig, const char *story)
     while (strcmp(rig->story, story) != 0 && mtci_boot_ms() < until_ms)
         mtci_client_tend(rig->client);
     assert_string_equal(rig->story, story);
+}
+
+/* -- a replica ------------------------------------------------------------ */
+
+#define LEFT 5
+
+static void be_a_replica(fake_server *server, void *ctx)
+{
+    (void)ctx;
+    for (int i = 0; i < LEFT; i++)
+        if (!fake_greet(server) || !fake_expect(server, "SET a b") ||
+            !fake_send(server, "-READONLY You can't write against a replica."
+                               "\r\n"))
+            return;
+    fake_silence(server);
+}
+
+static void one_that_stays_a_replica_is_told_once_a_minute(void **state)
+{
+    (void)state;
+    rig rig;
+    begin(&rig, be_a_replica);
+    for (int i = 0; i < LEFT - 1; i++) {
+        assert_int_equal(ask(&rig, "SET a b"), MTC_E_UNAVAILABLE);
+        rig.ahead_ms += 1000;
+    }
+    assert_int_equal(rig.warnings, 1);
+    rig.ahead_ms += 60000;
+    assert_int_equal(ask(&rig, "SET a b"), MTC_E_UNAVAILABLE);
+    assert_int_equal(rig.warnings, 2);
+    end(&rig);
 }
 
 /* -- which protocol ------------------------------------------------------- */
@@ -387,6 +420,7 @@ static void a_foreign_write_is_pushed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_that_stays_a_replica_is_told_once_a_minute),
         cmocka_unit_test(a_server_without_hello_is_spoken_to_in_resp2),
         cmocka_unit_test(a_protocol_that_was_asked_for_is_not_replaced),
         cmocka_unit_test(resp2_says_no_hello_and_has_no_pushes),
