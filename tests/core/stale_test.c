@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <sched.h>
 #include <stdio.h>
 
 #include "support/cache_fixture.h"
@@ -210,6 +211,8 @@ static void the_younger_of_two_stale_copies_is_taken(void **state)
     int64_t begun = now();
     source_has("memory");
     expect(MTC_OK, "memory");
+    while (!mtct_script_holds(fixture.below, "k", "memory"))
+        sched_yield(); /* the store below goes on without the caller */
     at(begun + 5000);
     mtc_facts facts = {.ttl_ms = 100,
                        .window_ms = 10000,
