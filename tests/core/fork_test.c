@@ -127,9 +127,20 @@ static void *use_the_cache(void *ctx)
     return (void *)wrong;
 }
 
+/* The sanitizers of gcc 12 do not hold the locks of their own allocators over
+ * a fork, so that a child of several threads may wait for ever in free (mended
+ * in LLVM in 2024, pull request 96600). */
+static void skip_where_free_may_hang(void)
+{
+#if defined __SANITIZE_THREAD__ || defined __SANITIZE_ADDRESS__
+    skip();
+#endif
+}
+
 static void a_fork_under_load_does_not_hurt_the_parent(void **state)
 {
     (void)state;
+    skip_where_free_may_hang();
     pthread_t threads[THREADS];
     int wrong = 0;
     for (size_t i = 0; i < THREADS; i++)
