@@ -26,6 +26,8 @@ static const counter CACHE_COUNTERS[] = {
     {"load_errors", offsetof(mtc_stats, load_errors)},
     {"followers", offsetof(mtc_stats, followers)},
     {"in_flight", offsetof(mtc_stats, in_flight)},
+    {"loads_running", offsetof(mtc_stats, loads_running)},
+    {"loads_waiting", offsetof(mtc_stats, loads_waiting)},
     {"promotions", offsetof(mtc_stats, promotions)},
     {"sets", offsetof(mtc_stats, sets)},
     {"removes", offsetof(mtc_stats, removes)},

@@ -66,13 +66,20 @@ typedef struct mtc_cache_options {
      *  nobody can make keys collide; fixed only to repeat a measurement.
      *  Since 0.1. */
     uint64_t hash_seed;
+    /** The most loads that run at a time, 1 to 65,536, wherever they run; a
+     *  load started inside another does not count. Further ones wait, 4,096
+     *  at most and each for 5 seconds at most, and end then with the stale
+     *  copy or MTC_E_BUSY. Default (0) 16. Since 0.1. */
+    uint32_t loads_max;
+    /** Must be 0. */
+    uint32_t reserved;
 } mtc_cache_options;
 
 /** Options with every default. */
 #define MTC_CACHE_OPTIONS_INIT                                                 \
     {                                                                          \
         (uint32_t)sizeof(mtc_cache_options), 0, NULL, NULL, NULL, 0, NULL, 0,  \
-            0, NULL, NULL, NULL, NULL, NULL, NULL, 0                           \
+            0, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0                     \
     }
 
 /** One key of a bulk call. */

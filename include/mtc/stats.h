@@ -71,6 +71,10 @@ typedef struct mtc_stats {
     double memory_hit_rate;
     /** Per tier, the first tier_count of them. */
     mtc_tier_stats tiers[MTC_TIERS_MAX];
+    /** Loads that run now, but for those inside another. */
+    uint64_t loads_running;
+    /** Loads that wait for their turn now: see loads_max. */
+    uint64_t loads_waiting;
 } mtc_stats;
 
 /** How well a tier or a cache is. */

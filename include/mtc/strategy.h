@@ -14,7 +14,10 @@ extern "C" {
 #define MTC_TTL_MS_MAX INT64_C(3155760000000)
 
 /**
- * How an entry is kept. Append-only: a program built against an older header
+ * How an entry is kept, and how it is loaded. A strategy that bounds the wait
+ * for a load or refreshes early has its loads run on threads of the cache, so
+ * that the loader's context must live until the load has ended, which may be
+ * after the call. Append-only: a program built against an older header
  * keeps working, since struct_size says which fields it knows.
  */
 typedef struct mtc_strategy {
@@ -40,6 +43,29 @@ typedef struct mtc_strategy {
     /** How long a load that failed without a stale copy is remembered: callers
      *  get its status until then, and no load; 0: not. Since 0.1. */
     int64_t error_ms;
+    /** How long a call waits for a load where there is a stale copy, in
+     *  milliseconds from its beginning, up to MTC_TTL_MS_MAX: then it returns
+     *  that copy, and the load goes on and stores. 0: it does not wait at all
+     *  (stale-while-revalidate). Default (-1): until the load ends.
+     *  Since 0.1. */
+    int64_t soft_ms;
+    /** How long a call waits for a load in any case, in milliseconds from its
+     *  beginning, up to MTC_TTL_MS_MAX: then it returns the stale copy or
+     *  MTC_E_TIMEOUT, and the load goes on and stores. Default (0): until the
+     *  load ends. Since 0.1. */
+    int64_t hard_ms;
+    /** Early refresh: a call with a loader that finds an entry in the last
+     *  part of its ttl, in percent, 1 to 99, returns it and starts one load
+     *  behind it. Default (0): not. Since 0.1. */
+    uint32_t refresh_percent;
+    /** Must be 0. */
+    uint32_t reserved;
+    /** Early refresh by chance, the likelier the nearer the end is and the
+     *  longer the load took: once age - load time * beta * ln(random) >= ttl
+     *  (Vattani, Chierichetti, Lowenstein, "Optimal Probabilistic Cache
+     *  Stampede Prevention", VLDB 2015). 0 to 1000, 1 is usual; default (0):
+     *  not. Such entries keep their load time. Since 0.1. */
+    double refresh_beta;
 } mtc_strategy;
 
 /** The throttle_ms of a strategy that says 0. */
@@ -48,7 +74,7 @@ typedef struct mtc_strategy {
 /** A strategy with a time to live in milliseconds. */
 #define MTC_STRATEGY_INIT(ttl)                                                 \
     {                                                                          \
-        (uint32_t)sizeof(mtc_strategy), 0, (ttl), 0, 0, 0, 0                   \
+        (uint32_t)sizeof(mtc_strategy), 0, (ttl), 0, 0, 0, 0, -1, 0, 0, 0, 0.0 \
     }
 
 /** 10 seconds: prices, positions, presence. */

@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "base/sync.h"
+#include "core/background.h"
 #include "core/load.h"
 #include "core/sized.h"
 
@@ -20,6 +21,8 @@ mtc_status mtci_ask_init(mtci_ask *ask, mtc_cache *cache, const mtc_call *call)
         return MTC_E_INVALID;
     *ask = (mtci_ask){.cache = cache,
                       .until_ms = MTC_NO_END,
+                      .soft_at_ms = MTC_NO_END,
+                      .hard_at_ms = MTC_NO_END,
                       .strategy = &cache->strategy};
     mtc_status status = mtci_cache_gate(cache);
     if (status != MTC_OK || !call)
@@ -52,10 +55,24 @@ static void fail(mtci_ask *ask, mtc_status status)
     ask->result = (mtci_result){status, MTCI_OUTCOME_ERROR, {0}};
 }
 
+/* From when on the call makes do with less than the end of a load. */
+static void bound(mtci_ask *ask)
+{
+    const mtc_strategy *strategy = ask->strategy;
+    if (!ask->loader || !mtci_is_background(strategy))
+        return;
+    int64_t now_ms = mtci_cache_now_ms(ask->cache);
+    if (strategy->soft_ms >= 0)
+        ask->soft_at_ms = now_ms + strategy->soft_ms;
+    if (strategy->hard_ms > 0)
+        ask->hard_at_ms = now_ms + strategy->hard_ms;
+}
+
 bool mtci_ask_enter(mtci_ask *ask)
 {
     mtc_cache *cache = ask->cache;
     mtci_cache_enter(cache);
+    bound(ask);
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &ask->cancel_state);
     ask->party.has_loader = ask->loader != NULL;
     ask->flight =
@@ -152,7 +169,11 @@ static void end_circle(mtci_ask *ask)
 
 void mtci_ask_lead(mtci_ask *ask)
 {
-    mtci_look look = {.flight = ask->flight, .flags = ask->flags};
+    mtci_look look = {.flight = ask->flight,
+                      .flags = ask->flags,
+                      .refresh = ask->is_refresh ? ask->strategy : NULL,
+                      .soft_at_ms = ask->soft_at_ms,
+                      .hard_at_ms = ask->hard_at_ms};
     if (!ask->flight->has_looked) {
         mtci_chain_look(ask->cache, &look, 1, ask->until_ms);
         if (mtci_ask_looked(ask, &look))
@@ -162,7 +183,8 @@ void mtci_ask_lead(mtci_ask *ask)
         end_closed(ask);
     else if (mtci_load_is_mine(ask))
         end_circle(ask);
-    else if (!mtci_load_is_held_back(ask) && !mtci_load_run(ask))
+    else if (!mtci_load_is_held_back(ask) && !mtci_load_run(ask) &&
+             !ask->is_behind)
         mtci_ask_follow(ask);
 }
 
@@ -210,6 +232,30 @@ static follow_step leave_locked(mtci_ask *ask, mtc_status status)
     return END;
 }
 
+/* At its soft time-out a follower takes the stale copy, if there is one, and
+ * at its hard one it leaves without. */
+static bool leaves_early_locked(mtci_ask *ask, int64_t *left_ms)
+{
+    mtci_flight *flight = ask->flight;
+    const mtci_stale *stale = &flight->stale;
+    int64_t at_ms = ask->hard_at_ms;
+    if (stale->value.ops && ask->soft_at_ms < at_ms)
+        at_ms = ask->soft_at_ms;
+    if (at_ms == MTC_NO_END)
+        return false;
+    int64_t early_ms = at_ms - mtci_cache_now_ms(ask->cache);
+    if (early_ms > 0) {
+        *left_ms = early_ms < *left_ms ? early_ms : *left_ms;
+        return false;
+    }
+    mtci_flight_leave_locked(flight, &ask->party);
+    ask->result = mtci_flight_fall_back(flight, MTC_E_TIMEOUT);
+    if (ask->result.value.ops &&
+        mtc_value_share(&stale->value, &ask->result.value) != MTC_OK)
+        fail(ask, MTC_E_NO_MEMORY);
+    return true;
+}
+
 static follow_step step(mtci_ask *ask, int64_t *left_ms)
 {
     mtci_flight *flight = ask->flight;
@@ -227,6 +273,8 @@ static follow_step step(mtci_ask *ask, int64_t *left_ms)
         next = leave_locked(ask, why);
     } else if (flight->seat == &ask->party) {
         next = LEAD;
+    } else if (leaves_early_locked(ask, left_ms)) {
+        next = END;
     }
     pthread_mutex_unlock(&flight->slot->mutex);
     if (why != MTC_OK)

@@ -15,11 +15,15 @@ typedef struct mtci_ask {
     uint64_t hash;
     uint32_t flags;
     int64_t until_ms; /* MTC_NO_END: no deadline of the call's own */
-    const mtc_strategy *strategy; /* the cache's, or own */
+    int64_t soft_at_ms, hard_at_ms; /* of the strategy; MTC_NO_END: none */
+    const mtc_strategy *strategy;   /* the cache's, or own */
     mtc_strategy own;
     uint32_t weight; /* of what is set */
     mtc_loader loader;
     void *ctx;
+    bool has_turn;    /* may load */
+    bool is_behind;   /* nobody waits in it */
+    bool is_refresh;  /* wants better than what memory has */
     int cancel_state; /* of the thread, before the library switched it off */
     mtci_flight *flight;
     mtci_party party;
@@ -67,7 +71,11 @@ static inline bool mtci_is_plain(const mtc_strategy *strategy)
             (uint64_t)strategy->stale_ms <= max &&
             (uint64_t)strategy->throttle_ms <= max &&
             (uint64_t)strategy->absent_ms <= max &&
-            (uint64_t)strategy->error_ms <= max);
+            (uint64_t)strategy->error_ms <= max && strategy->soft_ms >= -1 &&
+            strategy->soft_ms <= MTC_TTL_MS_MAX &&
+            (uint64_t)strategy->hard_ms <= max &&
+            strategy->refresh_percent <= 99 && strategy->reserved == 0 &&
+            strategy->refresh_beta >= 0 && strategy->refresh_beta <= 1000);
 }
 
 /* Checks a key and hashes it. MTC_OK, MTC_E_INVALID, MTC_E_TOO_LARGE. */

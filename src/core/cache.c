@@ -56,6 +56,8 @@ static bool is_last(mtc_cache *cache)
 static void stop_threads(mtc_cache *cache)
 {
     mtci_keeper_stop(&cache->keeper);
+    mtci_loads_stop(cache->loads);
+    cache->loads = NULL;
     for (size_t i = 0; i < cache->lane_count; i++)
         mtci_lane_stop(&cache->lanes[i], stop_ms(cache));
 }
@@ -231,7 +233,8 @@ static mtc_status cache_init(mtc_cache *cache, const mtci_settings *settings,
     memcpy(cache->note, settings->note, sizeof(cache->note));
     atomic_init(&cache->users, 1);
     cache->gate = gate_new();
-    if (!cache->gate)
+    cache->loads = mtci_loads_new(settings->loads_max);
+    if (!cache->gate || !cache->loads)
         return mtci_fail(error, MTC_E_NO_MEMORY, "cache", "out of memory");
     atomic_store(cache->gate, MTCI_GATE_OPEN);
     mtc_status status = lanes_init(cache, settings, error);
@@ -279,17 +282,6 @@ mtc_status mtc_cache_open(const mtc_cache_options *options, mtc_error *error,
 
 /* -- closing ------------------------------------------------------------ */
 
-/* Whether this thread runs a loader of the cache. */
-static bool is_inside_loader(const mtc_cache *cache)
-{
-    const mtci_leading *leading = mtci_self.leading;
-    for (; leading; leading = leading->outer) {
-        if (leading->cache == cache)
-            return true;
-    }
-    return false;
-}
-
 static void wake_followers(mtc_cache *cache)
 {
     for (size_t i = 0; i < MTCI_SLOTS; i++) {
@@ -336,7 +328,7 @@ mtc_status mtc_cache_close(mtc_cache **variable)
     mtc_cache *cache = *variable;
     if (!cache)
         return MTC_E_INVALID;
-    if (is_inside_loader(cache))
+    if (mtci_thread_leads(cache))
         return MTC_E_DEADLOCK;
     if (!__atomic_compare_exchange_n(variable, &cache, NULL, false,
                                      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
@@ -344,11 +336,13 @@ mtc_status mtc_cache_close(mtc_cache **variable)
     if (mtci_cache_gate(cache) == MTC_E_FORKED) {
         /* The threads and the sockets are the parent's; tiers stay. */
         gate_free(cache->gate);
+        free(cache->loads);
         free(cache);
         return MTC_OK;
     }
     atomic_store(cache->gate, MTCI_GATE_CLOSED);
     mtci_pins_await_visitors(cache);
+    mtci_loads_close(cache->loads);
     wake_followers(cache);
     bool is_settled = settle(cache);
     mtci_keeper_stop(&cache->keeper);

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "core/keeper.h"
 #include "core/lane.h"
+#include "core/loads.h"
 #include "core/slot.h"
 #include "core/stats.h"
 #include "mtc/cache.h"
@@ -46,6 +47,7 @@ struct mtc_cache {
     char note[160];
     mtci_log log;
     mtci_keeper keeper;
+    mtci_loads *loads;
     mtc_tier_host hosts[MTC_TIERS_MAX];
     mtci_lane lanes[MTC_TIERS_MAX];
     mtci_slots slots;

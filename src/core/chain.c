@@ -70,6 +70,12 @@ static void tell_found(mtci_look *look)
         look->found(look);
 }
 
+/* Whether an entry is past its soft end. */
+static bool is_past(const mtc_facts *facts)
+{
+    return facts->window_ms > 0 && facts->left_ms <= facts->window_ms;
+}
+
 static void keep_below(const mtci_lane *lane, mtci_look *look)
 {
     mtc_request *request = &look->op->request;
@@ -77,7 +83,8 @@ static void keep_below(const mtci_lane *lane, mtci_look *look)
     int64_t age_ms = INT64_MAX;
     if (facts->ttl_ms > 0)
         age_ms = facts->ttl_ms + facts->window_ms - facts->left_ms;
-    mtci_copy copy = {lane->index, age_ms, *facts, request->sent_ms};
+    mtci_copy copy = {lane->index, age_ms, !is_past(facts), *facts,
+                      request->sent_ms};
     mtci_flight_keep_stale(look->flight, &request->value, &copy);
 }
 
@@ -86,8 +93,7 @@ static void take_entry(mtci_lane *lane, mtci_look *look)
 {
     mtc_request *request = &look->op->request;
     const mtc_facts *facts = &request->facts;
-    bool is_stale = facts->window_ms > 0 && facts->left_ms <= facts->window_ms;
-    mtc_status status = is_stale ? MTC_STALE : MTC_OK;
+    mtc_status status = is_past(facts) ? MTC_STALE : MTC_OK;
     if (facts->kind == MTC_KIND_ABSENT)
         status = MTC_ABSENT;
     if (facts->kind == MTC_KIND_LEASE || facts->left_ms <= 0)
@@ -104,9 +110,21 @@ static void take_entry(mtci_lane *lane, mtci_look *look)
     request->value = (mtc_value){0};
 }
 
+/* Until when the caller waits for a tier. */
+static int64_t look_until(const mtci_look *look, int64_t until_ms)
+{
+    if (look->hard_at_ms > 0 && look->hard_at_ms < until_ms)
+        until_ms = look->hard_at_ms;
+    if (look->soft_at_ms > 0 && look->soft_at_ms < until_ms &&
+        look->flight->stale.value.ops)
+        until_ms = look->soft_at_ms;
+    return until_ms;
+}
+
 static void take_answer(mtci_lane *lane, mtci_look *look, int64_t until_ms)
 {
-    mtc_status status = mtci_lane_wait(lane, look->op, until_ms);
+    mtc_status status =
+        mtci_lane_wait(lane, look->op, look_until(look, until_ms));
     if (status == MTC_OK)
         take_entry(lane, look);
     else if (status == MTC_MISS)
@@ -158,7 +176,8 @@ static void keep_front(const mtci_lane *lane, mtci_look *look)
         return;
     value->ops->info(value, mtci_clock_ms(&lane->clock), &info);
     mtci_copy copy = {.tier = lane->index,
-                      .age_ms = info.age_ms < 0 ? INT64_MAX : info.age_ms};
+                      .age_ms = info.age_ms < 0 ? INT64_MAX : info.age_ms,
+                      .is_fresh = !info.is_stale};
     mtci_flight_keep_stale(look->flight, value, &copy);
     mtc_value_free(value);
 }
@@ -171,7 +190,8 @@ static void look_in_front(const mtci_lane *lane, mtci_look *looks, size_t count)
             continue;
         look->is_found =
             find_in(lane, mtci_flight_key(look->flight), look->flight->hash,
-                    look->flags, &look->result);
+                    look->flags, &look->result) &&
+            !look->refresh;
         if (!look->is_found)
             keep_front(lane, look);
         tell_found(look);

@@ -15,6 +15,11 @@
 typedef struct mtci_look {
     mtci_flight *flight;
     uint32_t flags; /* MTC_CALL_* */
+    /* Not NULL: finds only what this strategy would not refresh. */
+    const mtc_strategy *refresh;
+    /* The caller waits for less if there is a stale copy, or in any case; 0 or
+     * MTC_NO_END: it does not. */
+    int64_t soft_at_ms, hard_at_ms;
     bool is_found;
     /* Optional: called once the key is found, while others are looked up. */
     void (*found)(struct mtci_look *look);

@@ -86,6 +86,20 @@ mtci_flight *mtci_flight_enter(mtci_slots *slots, mtc_slice key, uint64_t hash,
     return flight;
 }
 
+mtci_flight *mtci_flight_open(mtci_slots *slots, mtc_slice key, uint64_t hash,
+                              mtci_party *party)
+{
+    mtci_slot *slot = mtci_slot_of(slots, hash);
+    mtci_flight *flight = NULL;
+    pthread_mutex_lock(&slot->mutex);
+    if (!find_locked(slot, key, hash))
+        flight = flight_new(slot, key, hash);
+    if (flight)
+        open_locked(slot, flight, party);
+    pthread_mutex_unlock(&slot->mutex);
+    return flight;
+}
+
 void mtci_flight_release(mtci_flight *flight)
 {
     if (atomic_fetch_sub_explicit(&flight->refs, 1, memory_order_acq_rel) > 1)
@@ -103,9 +117,14 @@ void mtci_flight_keep_stale(mtci_flight *flight, mtc_value *value,
     bool is_older = stale->value.ops && stale->copy.age_ms <= copy->age_ms;
     if (is_older || mtc_value_detach(value) != MTC_OK)
         return;
-    mtc_value_free(&stale->value);
+    mtc_value older = stale->value;
+    pthread_mutex_lock(&flight->slot->mutex);
     *stale = (mtci_stale){*value, *copy};
+    atomic_fetch_add_explicit(&flight->word, 2, memory_order_release);
+    pthread_mutex_unlock(&flight->slot->mutex);
+    mtci_flight_wake(flight);
     *value = (mtc_value){0};
+    mtc_value_free(&older);
 }
 
 static void unlink_locked(mtci_flight *flight)

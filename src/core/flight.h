@@ -40,12 +40,13 @@ typedef struct mtci_result {
 typedef struct mtci_copy {
     int tier;
     int64_t age_ms;  /* INT64_MAX: not known */
+    bool is_fresh;   /* not past its soft end */
     mtc_facts facts; /* of a tier below the front ones, as of sent_ms */
     int64_t sent_ms;
 } mtci_copy;
 
-/* The youngest copy past its soft end that the look-up has come across; what
- * a failed load falls back on. */
+/* The youngest copy that the look-up has come across and that will not do: past
+ * its soft end, or about to be refreshed. What a failed load falls back on. */
 typedef struct mtci_stale {
     mtc_value value; /* without ops: none */
     mtci_copy copy;
@@ -68,7 +69,9 @@ struct mtc_load {
     mtc_strategy strategy; /* the leader's */
     mtci_life life;        /* of what is stored */
     mtc_value value;
+    int64_t begun_ms;
     bool has_value;
+    bool has_turn; /* of the cache's loads */
 };
 
 typedef struct mtci_flight {
@@ -86,7 +89,7 @@ typedef struct mtci_flight {
     mtci_party **last;
     struct mtci_thread *leader; /* who runs its loader: guarded by thread.c */
     uint64_t tickets[MTC_TIERS_MAX];
-    mtci_stale stale; /* the leader's */
+    mtci_stale stale; /* set by the leader, until the flight ends */
     struct mtc_load load;
     mtci_result result;
     uint32_t weight; /* of what is about to be stored */
@@ -103,9 +106,26 @@ static inline mtc_slice mtci_flight_key(const mtci_flight *flight)
 mtci_flight *mtci_flight_enter(mtci_slots *slots, mtc_slice key, uint64_t hash,
                                mtci_party *party);
 
-/* Takes a value past its soft end if it is the youngest yet. The leader's. */
+/* Opens a flight that the party leads; NULL: there is one, or no memory. */
+mtci_flight *mtci_flight_open(mtci_slots *slots, mtc_slice key, uint64_t hash,
+                              mtci_party *party);
+
+/* Takes a value past its soft end if it is the youngest yet, and tells those
+ * who would have it. The leader's, without the slot. */
 void mtci_flight_keep_stale(mtci_flight *flight, mtc_value *value,
                             const mtci_copy *copy);
+
+/* What is returned where a load fails: the stale copy, of which the flight
+ * keeps its share, or else the failure. */
+static inline mtci_result mtci_flight_fall_back(const mtci_flight *flight,
+                                                mtc_status failure)
+{
+    const mtci_stale *stale = &flight->stale;
+    if (!stale->value.ops)
+        return (mtci_result){failure, MTCI_OUTCOME_ERROR, {0}};
+    return (mtci_result){stale->copy.is_fresh ? MTC_OK : MTC_STALE,
+                         stale->copy.tier, stale->value};
+}
 
 /* Whether a flight of the key is open that a caller would join. */
 bool mtci_flight_is_open_locked(mtci_slot *slot, mtc_slice key, uint64_t hash);

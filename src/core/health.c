@@ -74,6 +74,7 @@ static void fill_totals(mtc_cache *cache, mtc_stats *out)
     out->sets = mtci_counted(counters, MTCI_COUNT_SETS);
     out->removes = mtci_counted(counters, MTCI_COUNT_REMOVES);
     out->in_flight = count_flights(cache);
+    mtci_loads_count(cache->loads, &out->loads_running, &out->loads_waiting);
     if (out->requests > 0) {
         out->hit_rate = (double)out->hits / (double)out->requests;
         out->memory_hit_rate = (double)memory_hits / (double)out->requests;

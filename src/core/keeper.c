@@ -274,6 +274,7 @@ static int64_t tend(mtci_keeper *keeper)
             if (!lane->workers && lane->ops->tend)
                 lane->ops->tend(lane->tier, mtci_cache_now_ms(cache));
         }
+        mtci_loads_tend(cache->loads, mtci_cache_now_ms(cache));
         mtci_cache_report(cache);
     }
     return is_used ? MTCI_KEEPER_TICK_MS : MTCI_KEEPER_IDLE_MS;

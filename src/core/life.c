@@ -6,6 +6,12 @@
 #include "core/lane.h"
 #include "core/sized.h"
 
+/* A number between whole ones counts as the next; one that is none, as -1. */
+static int64_t whole(double number)
+{
+    return number >= 0 && number <= 1000 ? (int64_t)(number + 0.999) : -1;
+}
+
 bool mtci_strategy_fault(const mtc_strategy *strategy,
                          mtci_strategy_field *fault)
 {
@@ -16,6 +22,11 @@ bool mtci_strategy_fault(const mtc_strategy *strategy,
         {"throttle_ms", strategy->throttle_ms, 0, MTC_TTL_MS_MAX},
         {"absent_ms", strategy->absent_ms, 0, MTC_TTL_MS_MAX},
         {"error_ms", strategy->error_ms, 0, MTC_TTL_MS_MAX},
+        {"soft_ms", strategy->soft_ms, -1, MTC_TTL_MS_MAX},
+        {"hard_ms", strategy->hard_ms, 0, MTC_TTL_MS_MAX},
+        {"refresh_percent", strategy->refresh_percent, 0, 99},
+        {"reserved", strategy->reserved, 0, 0},
+        {"refresh_beta", whole(strategy->refresh_beta), 0, 1000},
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         *fault = fields[i];

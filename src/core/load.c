@@ -7,6 +7,8 @@
  */
 #include "core/load.h"
 
+#include "base/sync.h"
+#include "core/background.h"
 #include "core/failure.h"
 #include "core/value.h"
 
@@ -26,14 +28,20 @@ static void load_begin(mtci_ask *ask)
         .flight = flight,
         .strategy = *ask->strategy,
         .life = mtci_life_of(ask->strategy),
+        .begun_ms = mtci_cache_now_ms(ask->cache),
+        .has_turn = ask->has_turn,
     };
+    ask->has_turn = false;
     atomic_fetch_add_explicit(&flight->refs, 1, memory_order_relaxed);
     mtci_cache_enter(ask->cache);
     mtci_count(&ask->cache->counters, MTCI_COUNT_LOADS);
 }
 
-static void load_end(mtc_cache *cache, mtci_flight *flight)
+/* The flight may have an heir already, whose load is another. */
+static void load_end(mtc_cache *cache, mtci_flight *flight, bool has_turn)
 {
+    if (has_turn)
+        mtci_loads_give(cache->loads);
     mtci_flight_release(flight);
     mtci_cache_leave(cache);
 }
@@ -85,13 +93,6 @@ static bool has_stale(const mtci_flight *flight)
     return flight->stale.value.ops != NULL;
 }
 
-/* The stale copy in place of the error. */
-static mtci_result fall_back(const mtci_flight *flight)
-{
-    return (mtci_result){MTC_STALE, flight->stale.copy.tier,
-                         flight->stale.value};
-}
-
 /* So that the next callers do not load at once what just failed. */
 static void note_failure_locked(mtc_load *load, mtc_status status)
 {
@@ -125,8 +126,8 @@ static mtci_result load_finish(mtc_load *load, mtc_status status)
         note_failure_locked(load, result.status);
     else if (mtci_flight_stores(flight))
         store_locked(load, result.status);
-    if (has_failed && has_stale(flight))
-        result = fall_back(flight);
+    if (has_failed)
+        result = mtci_flight_fall_back(flight, result.status);
     mtci_flight_finish_locked(flight, &result);
     pthread_mutex_unlock(&flight->slot->mutex);
     mtci_flight_wake(flight);
@@ -156,11 +157,14 @@ static void vanish(vanish_guard *guard)
     mtci_ask *ask = guard->ask;
     mtci_flight *flight = ask->flight;
     mtc_cache *cache = ask->cache;
+    bool has_turn = flight->load.has_turn;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     mtci_thread_unlead(&guard->leading);
     load_pass(cache, flight);
-    mtci_count_request(&cache->counters, MTC_E_CANCELLED, MTCI_OUTCOME_ERROR);
-    load_end(cache, flight);
+    if (!ask->is_behind)
+        mtci_count_request(&cache->counters, MTC_E_CANCELLED,
+                           MTCI_OUTCOME_ERROR);
+    load_end(cache, flight, has_turn);
     mtci_flight_release(flight);
     mtci_cache_leave(cache);
     pthread_setcancelstate(ask->cancel_state, NULL);
@@ -179,8 +183,8 @@ static mtc_status call_loader(mtci_ask *ask)
     return status;
 }
 
-/* The answer comes later: the leader becomes a follower, who does not take
- * over again what it has given away. */
+/* The answer comes later: the leader becomes a follower, if anybody waits in
+ * it, who does not take over again what it has given away. */
 static void wait_for_answer(mtci_ask *ask)
 {
     mtci_flight *flight = ask->flight;
@@ -190,7 +194,7 @@ static void wait_for_answer(mtci_ask *ask)
                    MTCI_FLIGHT_DONE;
     if (flight->seat == &ask->party)
         flight->seat = NULL;
-    if (!is_done)
+    if (!is_done && !ask->is_behind)
         mtci_flight_follow_locked(flight, &ask->party);
     pthread_mutex_unlock(&flight->slot->mutex);
 }
@@ -210,10 +214,11 @@ bool mtci_load_is_mine(const mtci_ask *ask)
 static void take_value(mtci_ask *ask)
 {
     mtci_flight *flight = ask->flight;
-    if (ask->result.status == MTC_OK)
-        flight->load.value = (mtc_value){0};
-    else if (ask->result.status == MTC_STALE)
+    const void *owner = ask->result.value.owner;
+    if (ask->result.value.ops && owner == flight->stale.value.owner)
         flight->stale.value = (mtc_value){0};
+    else if (ask->result.value.ops)
+        flight->load.value = (mtc_value){0};
     mtc_value_free(&flight->load.value);
 }
 
@@ -239,10 +244,7 @@ bool mtci_load_is_held_back(mtci_ask *ask)
                                  flight->hash, now_ms);
     bool is_held = failure && (has_stale(flight) || failure->status < 0);
     if (is_held) {
-        ask->result =
-            has_stale(flight)
-                ? fall_back(flight)
-                : (mtci_result){failure->status, MTCI_OUTCOME_ERROR, {0}};
+        ask->result = mtci_flight_fall_back(flight, failure->status);
         mtci_flight_finish_locked(flight, &ask->result);
     }
     pthread_mutex_unlock(&flight->slot->mutex);
@@ -253,9 +255,95 @@ bool mtci_load_is_held_back(mtci_ask *ask)
     return true;
 }
 
+/* -- turns ---------------------------------------------------------------- */
+
+/* A caller that waits for its turn; on its stack. */
+typedef struct caller_turn {
+    mtci_turn turn;
+    mtc_status status;
+    _Atomic uint32_t word; /* 1: status counts */
+} caller_turn;
+
+static void caller_granted(mtci_turn *turn, mtc_status status)
+{
+    caller_turn *waiting = (caller_turn *)turn;
+    waiting->status = status;
+    atomic_store_explicit(&waiting->word, 1, memory_order_release);
+    mtci_word_wake(&waiting->word);
+}
+
+static mtc_status await_turn(mtci_ask *ask, caller_turn *waiting)
+{
+    mtci_loads *loads = ask->cache->loads;
+    int64_t due_ms = waiting->turn.due_ms;
+    int64_t until_ms = ask->until_ms < due_ms ? ask->until_ms : due_ms;
+    while (!atomic_load_explicit(&waiting->word, memory_order_acquire)) {
+        int64_t left_ms = until_ms - mtci_cache_now_ms(ask->cache);
+        if (left_ms > 0)
+            mtci_word_wait(&waiting->word, 0, left_ms);
+        else if (mtci_loads_withdraw(loads, &waiting->turn))
+            return until_ms < due_ms ? MTC_E_TIMEOUT : MTC_E_BUSY;
+        else
+            until_ms = MTC_NO_END; /* it comes just now */
+    }
+    return waiting->status;
+}
+
+static mtc_status take_turn(mtci_ask *ask)
+{
+    caller_turn waiting = {
+        .turn = {.granted = caller_granted,
+                 .due_ms = mtci_cache_now_ms(ask->cache) + MTCI_LOADS_WAIT_MS}};
+    if (ask->has_turn || mtci_thread_leads(ask->cache))
+        return MTC_OK;
+    mtc_status status = mtci_loads_take(ask->cache->loads, &waiting.turn);
+    if (status == MTC_PENDING)
+        status = await_turn(ask, &waiting);
+    ask->has_turn = status == MTC_OK;
+    return status;
+}
+
+void mtci_load_refuse(mtci_ask *ask, mtc_status why)
+{
+    mtci_flight *flight = ask->flight;
+    pthread_mutex_lock(&flight->slot->mutex);
+    ask->result = why == MTC_E_CLOSED
+                      ? (mtci_result){why, MTCI_OUTCOME_ERROR, {0}}
+                      : mtci_flight_fall_back(flight, why);
+    mtci_flight_finish_locked(flight, &ask->result);
+    pthread_mutex_unlock(&flight->slot->mutex);
+    mtci_flight_wake(flight);
+    take_value(ask);
+}
+
+/* The caller's own time is over before its load had a turn. */
+static void leave_untried(mtci_ask *ask)
+{
+    mtci_flight *flight = ask->flight;
+    mtci_result gone = {MTC_E_CANCELLED, MTCI_OUTCOME_ERROR, {0}};
+    ask->result = (mtci_result){MTC_E_TIMEOUT, MTCI_OUTCOME_ERROR, {0}};
+    pthread_mutex_lock(&flight->slot->mutex);
+    flight->has_looked = true;
+    mtci_flight_pass_locked(flight, NULL, &gone);
+    pthread_mutex_unlock(&flight->slot->mutex);
+    mtci_flight_wake(flight);
+}
+
+/* -- running -------------------------------------------------------------- */
+
 bool mtci_load_run(mtci_ask *ask)
 {
     mtci_flight *flight = ask->flight;
+    if (!ask->is_behind && mtci_is_background(ask->strategy) &&
+        !mtci_thread_leads(ask->cache) && mtci_background_lead(ask))
+        return false;
+    mtc_status turn = take_turn(ask);
+    if (turn == MTC_E_TIMEOUT)
+        leave_untried(ask);
+    else if (turn != MTC_OK)
+        mtci_load_refuse(ask, turn);
+    if (turn != MTC_OK)
+        return true;
     load_begin(ask);
     mtc_status status = call_loader(ask);
     if (status == MTC_PENDING) {
@@ -264,7 +352,7 @@ bool mtci_load_run(mtci_ask *ask)
     }
     ask->result = load_finish(&flight->load, status);
     take_value(ask);
-    load_end(ask->cache, flight);
+    load_end(ask->cache, flight, flight->load.has_turn);
     return true;
 }
 
@@ -348,7 +436,7 @@ mtc_status mtc_load_answer(mtc_load *load, mtc_status status)
     if (!load || status == MTC_PENDING)
         return MTC_E_INVALID;
     load_finish(load, status);
-    load_end(load->cache, load->flight);
+    load_end(load->cache, load->flight, load->has_turn);
     return MTC_OK;
 }
 
@@ -358,6 +446,7 @@ void mtc_load_drop(mtc_load *load)
         return;
     mtc_cache *cache = load->cache;
     mtci_flight *flight = load->flight;
+    bool has_turn = load->has_turn;
     load_pass(cache, flight);
-    load_end(cache, flight);
+    load_end(cache, flight, has_turn);
 }

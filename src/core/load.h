@@ -13,6 +13,9 @@ bool mtci_load_is_mine(const mtci_ask *ask);
  * another, with the stale copy or that failure. */
 bool mtci_load_is_held_back(mtci_ask *ask);
 
+/* The load may not be run: ends the flight with the stale copy or with why. */
+void mtci_load_refuse(mtci_ask *ask, mtc_status why);
+
 /* Whether callers are to make do with a stale copy for now. */
 bool mtci_load_is_throttled(mtc_cache *cache, mtc_slice key, uint64_t hash);
 

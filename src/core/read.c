@@ -5,6 +5,7 @@
  */
 #include "base/hash.h"
 #include "core/ask.h"
+#include "core/background.h"
 #include "core/load.h"
 
 /* What the first tier has; what value holds before does not
@@ -146,15 +147,27 @@ mtc_status mtc_cache_read(mtc_cache *cache, mtc_slice key, void *buffer,
 
 /* -- with options ------------------------------------------------------- */
 
-/* A load that failed lately is not run again where a stale copy is at hand. */
-static bool find_in_front(mtci_ask *ask)
+/* A stale copy is at hand, and nobody waits for better: the strategy has it
+ * loaded behind its callers, or the load failed lately. */
+static bool find_stale(mtci_ask *ask)
 {
     mtc_cache *cache = ask->cache;
-    if (mtci_chain_find(cache, ask->key, ask->hash, ask->flags, &ask->result))
-        return true;
-    return ask->loader && mtci_load_is_throttled(cache, ask->key, ask->hash) &&
-           mtci_chain_find(cache, ask->key, ask->hash,
-                           ask->flags | MTC_CALL_ACCEPT_STALE, &ask->result);
+    bool waits = ask->strategy->soft_ms != 0;
+    if (waits && !mtci_load_is_throttled(cache, ask->key, ask->hash))
+        return false;
+    if (!mtci_chain_find(cache, ask->key, ask->hash,
+                         ask->flags | MTC_CALL_ACCEPT_STALE, &ask->result))
+        return false;
+    if (!waits)
+        mtci_background_refresh(ask);
+    return true;
+}
+
+static bool find_in_front(mtci_ask *ask)
+{
+    return mtci_chain_find(ask->cache, ask->key, ask->hash, ask->flags,
+                           &ask->result) ||
+           (ask->loader && find_stale(ask));
 }
 
 /* Any call for one key; loader NULL: a plain get. */

@@ -93,6 +93,7 @@ static mtc_status take_numbers(mtci_settings *settings,
                                mtc_error *error)
 {
     int64_t value_size_max = (int64_t)MTCI_VALUE_SIZE_MAX;
+    int64_t loads_max = MTCI_LOADS_MAX;
     settings->grace_ms = MTCI_GRACE_MS;
     if (options->log_level > LEVEL_OFF)
         return mtci_fail(error, MTC_E_INVALID, "options",
@@ -107,7 +108,11 @@ static mtc_status take_numbers(mtci_settings *settings,
     if (status == MTC_OK)
         status = take_range("grace_ms", options->grace_ms, 600000,
                             &settings->grace_ms, error);
+    if (status == MTC_OK)
+        status = take_range("loads_max", options->loads_max, MTCI_LOADS_TOP,
+                            &loads_max, error);
     settings->value_size_max = (size_t)value_size_max;
+    settings->loads_max = (unsigned)loads_max;
     return status;
 }
 

@@ -22,6 +22,7 @@ typedef struct mtci_settings {
     mtc_weigh_function weigh;
     void *weigh_ctx;
     uint64_t hash_seed;
+    unsigned loads_max;
     char name[72];
     char note[160]; /* why the default second tier is missing */
 } mtci_settings;

@@ -9,6 +9,8 @@
 #ifndef MTCI_CORE_THREAD_H
 #define MTCI_CORE_THREAD_H
 
+#include <stddef.h>
+
 #include "base/thread.h"
 
 struct mtc_cache;
@@ -25,6 +27,15 @@ typedef struct mtci_leading {
  * may lead the flight before the one who dropped its load has ended. */
 void mtci_thread_lead(mtci_leading *leading);
 void mtci_thread_unlead(mtci_leading *leading);
+
+/* Whether the calling thread runs a loader of the cache. */
+static inline bool mtci_thread_leads(const struct mtc_cache *cache)
+{
+    const mtci_leading *leading = mtci_self.leading;
+    while (leading && leading->cache != cache)
+        leading = leading->outer;
+    return leading != NULL;
+}
 
 /* The calling thread is about to wait for flight: false when it would wait
  * for itself. After true, wait_end follows. */

@@ -1,0 +1,127 @@
+/*
+ * Loads behind their callers; see background.h.
+ */
+#include "core/background.h"
+
+#include <stdlib.h>
+
+#include "core/failure.h"
+#include "core/load.h"
+
+typedef struct background {
+    mtci_turn turn;
+    mtci_errand errand;
+    mtci_ask ask;
+} background;
+
+/* -- on the loader thread ------------------------------------------------- */
+
+static void end(background *back)
+{
+    mtc_cache *cache = back->ask.cache;
+    if (back->ask.has_turn)
+        mtci_loads_give(cache->loads);
+    mtc_value_free(&back->ask.result.value);
+    mtci_flight_release(back->ask.flight);
+    free(back);
+    mtci_cache_leave(cache);
+}
+
+/* The loader ended the thread, and the flight was handed on. */
+static void vanish(background **back)
+{
+    free(*back);
+}
+
+static void run(mtci_errand *errand)
+{
+    background *self =
+        (background *)((char *)errand - offsetof(background, errand));
+    __attribute__((cleanup(vanish))) background *guard = self;
+    mtci_ask_lead(&self->ask);
+    guard = NULL;
+    end(self);
+}
+
+/* -- beginning ------------------------------------------------------------ */
+
+static void granted(mtci_turn *turn, mtc_status status)
+{
+    background *self = (background *)turn;
+    self->ask.has_turn = status == MTC_OK;
+    if (status == MTC_OK &&
+        mtci_loads_run(self->ask.cache->loads, &self->errand))
+        return;
+    mtci_load_refuse(&self->ask, status == MTC_OK ? MTC_E_NO_MEMORY : status);
+    end(self);
+}
+
+static background *background_new(const mtci_ask *ask)
+{
+    background *self = calloc(1, sizeof *self);
+    if (!self)
+        return NULL;
+    self->turn.granted = granted;
+    self->turn.due_ms = mtci_cache_now_ms(ask->cache) + MTCI_LOADS_WAIT_MS;
+    self->errand.run = run;
+    self->ask = (mtci_ask){
+        .cache = ask->cache,
+        .hash = ask->hash,
+        .flags = ask->flags,
+        .until_ms = MTC_NO_END,
+        .soft_at_ms = MTC_NO_END,
+        .hard_at_ms = MTC_NO_END,
+        .strategy = &self->ask.own,
+        .own = *ask->strategy,
+        .loader = ask->loader,
+        .ctx = ask->ctx,
+        .cancel_state = PTHREAD_CANCEL_ENABLE,
+        .is_behind = true,
+    };
+    self->ask.party.has_loader = true;
+    self->ask.party.can_look = true;
+    return self;
+}
+
+/* It leads the flight, which it has a count of. */
+static void start(background *self, mtci_flight *flight)
+{
+    self->ask.flight = flight;
+    self->ask.key = mtci_flight_key(flight);
+    mtci_cache_enter(self->ask.cache);
+    mtc_status status = mtci_loads_take(self->ask.cache->loads, &self->turn);
+    if (status != MTC_PENDING)
+        granted(&self->turn, status);
+}
+
+bool mtci_background_lead(mtci_ask *ask)
+{
+    mtci_flight *flight = ask->flight;
+    background *self = background_new(ask);
+    if (!self)
+        return false;
+    atomic_fetch_add_explicit(&flight->refs, 1, memory_order_relaxed);
+    pthread_mutex_lock(&flight->slot->mutex);
+    flight->seat = &self->ask.party;
+    mtci_flight_follow_locked(flight, &ask->party);
+    pthread_mutex_unlock(&flight->slot->mutex);
+    start(self, flight);
+    return true;
+}
+
+void mtci_background_refresh(const mtci_ask *ask)
+{
+    mtc_cache *cache = ask->cache;
+    if (mtci_load_is_throttled(cache, ask->key, ask->hash))
+        return;
+    background *self = background_new(ask);
+    if (!self)
+        return;
+    self->ask.is_refresh = true;
+    mtci_flight *flight =
+        mtci_flight_open(&cache->slots, ask->key, ask->hash, &self->ask.party);
+    if (flight)
+        start(self, flight);
+    else
+        free(self);
+}
