@@ -104,15 +104,18 @@ typedef struct mtc_value_info {
     bool is_stale;
     /** The entity tag its loader gave, borrowed from the value; may be empty.*/
     mtc_slice etag;
+    /** Time to live when written, in milliseconds; 0: not known. */
+    int64_t ttl_ms;
+    /** Stale window behind the ttl, in milliseconds; 0: none. */
+    int64_t window_ms;
+    /** What loading it took, in milliseconds; 0: not known. */
+    int64_t load_ms;
 } mtc_value_info;
 
 /** An empty mtc_value_info that knows its size. */
 #define MTC_VALUE_INFO_INIT                                                    \
     {                                                                          \
-        (uint32_t)sizeof(mtc_value_info), 0, 0, 0, false,                      \
-        {                                                                      \
-            NULL, 0                                                            \
-        }                                                                      \
+        (uint32_t)sizeof(mtc_value_info), 0, 0, 0, false, {NULL, 0}, 0, 0, 0   \
     }
 
 /**

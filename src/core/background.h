@@ -22,4 +22,7 @@ bool mtci_background_lead(mtci_ask *ask);
  * to be had lately. Without memory nothing is done. */
 void mtci_background_refresh(const mtci_ask *ask);
 
+/* The same if the ask, which has a hit, and its strategy say so. */
+void mtci_background_refresh_due(const mtci_ask *ask, const mtc_value *value);
+
 #endif

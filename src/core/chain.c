@@ -99,7 +99,9 @@ static void take_entry(mtci_lane *lane, mtci_look *look)
     if (facts->kind == MTC_KIND_LEASE || facts->left_ms <= 0)
         return;
     mtci_value_describe(&request->value, lane->index, facts, request->sent_ms);
-    if (!is_hit(status, look->flags)) {
+    bool is_due = status == MTC_OK && look->refresh &&
+                  mtci_life_is_due(look->refresh, facts, look->refresh->ttl_ms);
+    if (is_due || !is_hit(status, look->flags)) {
         keep_below(lane, look);
         return;
     }

@@ -3,6 +3,8 @@
  */
 #include "core/life.h"
 
+#include <math.h>
+
 #include "core/lane.h"
 #include "core/sized.h"
 
@@ -48,7 +50,7 @@ mtc_status mtci_strategy_take(const mtc_strategy *given, mtc_strategy *taken)
 
 mtci_life mtci_life_of(const mtc_strategy *strategy)
 {
-    mtci_life life = {strategy->ttl_ms, strategy->stale_ms};
+    mtci_life life = {strategy->ttl_ms, strategy->stale_ms, 0};
     if (strategy->jitter_percent == 0)
         return life;
     double most = (double)life.ttl_ms * strategy->jitter_percent / 100;
@@ -56,6 +58,22 @@ mtci_life mtci_life_of(const mtc_strategy *strategy)
     if (life.ttl_ms < 1)
         life.ttl_ms = 1;
     return life;
+}
+
+bool mtci_life_is_due(const mtc_strategy *strategy, const mtc_facts *facts,
+                      int64_t ttl_ms)
+{
+    if (facts->left_ms == MTC_NO_END)
+        return false;
+    double fresh_ms = (double)(facts->left_ms - facts->window_ms);
+    if (facts->ttl_ms > 0)
+        ttl_ms = facts->ttl_ms;
+    if (fresh_ms * 100 <= (double)ttl_ms * strategy->refresh_percent)
+        return true;
+    /* age - load time * beta * ln(random) >= ttl, in what is left. */
+    double ahead_ms =
+        -log(1 - mtci_thread_share()) * strategy->refresh_beta * facts->load_ms;
+    return fresh_ms <= ahead_ms;
 }
 
 /* The window, as far as the tier keeps one and lives so long. */
@@ -72,7 +90,8 @@ mtc_facts mtci_life_facts(const mtci_lane *lane, mtci_life life)
 {
     int64_t ttl_ms = mtci_lane_life(lane, life.ttl_ms);
     int64_t window_ms = cut_window(lane, ttl_ms, life.window_ms);
-    return (mtc_facts){.left_ms = ttl_ms + window_ms,
+    return (mtc_facts){.load_ms = life.load_ms,
+                       .left_ms = ttl_ms + window_ms,
                        .ttl_ms = ttl_ms,
                        .window_ms = window_ms};
 }

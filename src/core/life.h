@@ -16,6 +16,7 @@ struct mtci_lane;
 /* An entry ends softly after ttl_ms and for good after window_ms more. */
 typedef struct mtci_life {
     int64_t ttl_ms, window_ms;
+    int32_t load_ms; /* what loading it took, to be kept; 0: not */
 } mtci_life;
 
 /* A field of a strategy, and what it may be. */
@@ -34,6 +35,17 @@ mtc_status mtci_strategy_take(const mtc_strategy *given, mtc_strategy *taken);
 
 /* The life of an entry that is stored now; the thread's chance shortens it. */
 mtci_life mtci_life_of(const mtc_strategy *strategy);
+
+/* Whether a strategy has entries loaded anew before they end. */
+static inline bool mtci_refreshes(const mtc_strategy *strategy)
+{
+    return strategy->refresh_percent > 0 || strategy->refresh_beta > 0;
+}
+
+/* Whether an entry that is not past its soft end is to be loaded anew now;
+ * facts without a ttl: ttl_ms. By the thread's chance. */
+bool mtci_life_is_due(const mtc_strategy *strategy, const mtc_facts *facts,
+                      int64_t ttl_ms);
 
 /* The facts of such an entry in a tier, cut to what the tier can keep. */
 mtc_facts mtci_life_facts(const struct mtci_lane *lane, mtci_life life);

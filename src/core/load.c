@@ -63,12 +63,24 @@ static mtci_result answer_of(mtc_load *load, mtc_status status)
     return (mtci_result){status, MTCI_OUTCOME_ERROR, {0}};
 }
 
+/* At least a millisecond, so that it counts as known. */
+static int32_t time_taken(const mtc_load *load)
+{
+    int64_t taken_ms = mtci_cache_now_ms(load->cache) - load->begun_ms;
+    if (taken_ms > INT32_MAX)
+        return INT32_MAX;
+    return taken_ms > 0 ? (int32_t)taken_ms : 1;
+}
+
 /* What a loaded value knows of itself, and weighs. */
 static void describe(mtc_load *load)
 {
-    mtc_facts facts = {.left_ms = load->life.ttl_ms + load->life.window_ms,
+    mtc_facts facts = {.load_ms = time_taken(load),
+                       .left_ms = load->life.ttl_ms + load->life.window_ms,
                        .ttl_ms = load->life.ttl_ms,
                        .window_ms = load->life.window_ms};
+    if (load->strategy.refresh_beta > 0)
+        load->life.load_ms = facts.load_ms;
     mtci_value_describe(&load->value, -1, &facts,
                         mtci_cache_now_ms(load->cache));
     load->flight->weight =
@@ -78,7 +90,7 @@ static void describe(mtc_load *load)
 
 static void store_locked(mtc_load *load, mtc_status status)
 {
-    mtci_life absent = {load->strategy.absent_ms, 0};
+    mtci_life absent = {load->strategy.absent_ms, 0, 0};
     mtc_value none = mtc_value_borrow(mtc_bytes(NULL, 0));
     if (status == MTC_OK)
         mtci_chain_store_locked(load->cache, load->flight, &load->value,

@@ -165,9 +165,13 @@ static bool find_stale(mtci_ask *ask)
 
 static bool find_in_front(mtci_ask *ask)
 {
-    return mtci_chain_find(ask->cache, ask->key, ask->hash, ask->flags,
-                           &ask->result) ||
-           (ask->loader && find_stale(ask));
+    if (!mtci_chain_find(ask->cache, ask->key, ask->hash, ask->flags,
+                         &ask->result))
+        return ask->loader && find_stale(ask);
+    if (ask->loader && ask->result.status == MTC_OK &&
+        mtci_refreshes(ask->strategy))
+        mtci_background_refresh_due(ask, &ask->result.value);
+    return true;
 }
 
 /* Any call for one key; loader NULL: a plain get. */
@@ -218,6 +222,28 @@ mtc_status mtc_cache_get_or_load_with(mtc_cache *cache, mtc_slice key,
     return get_or_load(cache, key, call, loader, ctx, value);
 }
 
+/* Where a value comes from, and how it is kept. */
+typedef struct source {
+    const mtc_strategy *strategy;
+    mtc_loader loader;
+    void *ctx;
+} source;
+
+/* Perhaps a hit is to be loaded anew, behind its caller. */
+static __attribute__((noinline)) void refresh_hit(mtc_cache *cache,
+                                                  mtc_slice key, uint64_t hash,
+                                                  source source,
+                                                  const mtc_value *value)
+{
+    mtci_ask ask = {.cache = cache,
+                    .key = key,
+                    .hash = hash,
+                    .strategy = source.strategy,
+                    .loader = source.loader,
+                    .ctx = source.ctx};
+    mtci_background_refresh_due(&ask, value);
+}
+
 static __attribute__((noinline)) mtc_status
 load_below(mtc_cache *cache, mtc_slice key, const mtc_strategy *strategy,
            mtc_loader loader, void *ctx, mtc_value *value)
@@ -234,10 +260,16 @@ mtc_status mtc_cache_get_or_load(mtc_cache *cache, mtc_slice key,
     if (!value || !loader || !mtci_is_plain(strategy) ||
         !mtci_visit_plain(cache, key))
         return load_below(cache, key, strategy, loader, ctx, value);
+    if (!strategy)
+        strategy = &cache->strategy;
     uint64_t hash = mtci_hash(key, cache->seed);
     mtc_status status = find_first(cache, key, hash, value);
-    if (__builtin_expect(status == MTC_OK, 1))
+    if (__builtin_expect(status == MTC_OK, 1)) {
+        if (__builtin_expect(mtci_refreshes(strategy), 0))
+            refresh_hit(cache, key, hash, (source){strategy, loader, ctx},
+                        value);
         return count_hit(cache);
+    }
     bool is_found = find_further(cache, key, hash, &status, value);
     mtci_pins_part(mtci_self.pins);
     if (is_found)

@@ -45,6 +45,9 @@ static void block_info(const mtc_value *value, int64_t now_ms,
     const mtc_facts *facts = &owner->facts;
     info->tier = owner->tier;
     info->etag = facts->etag;
+    info->ttl_ms = facts->ttl_ms;
+    info->window_ms = facts->window_ms;
+    info->load_ms = facts->load_ms;
     info->age_ms = -1;
     info->left_ms = MTC_NO_END;
     if (facts->left_ms == MTC_NO_END)

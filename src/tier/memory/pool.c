@@ -130,6 +130,9 @@ static void tell(const mtci_pool *pool, const mtci_entry *entry, int64_t now_ms,
     mtci_entry_facts(entry, now_ms, &facts);
     info->tier = atomic_load_explicit(&pool->tier, memory_order_relaxed);
     info->etag = facts.etag;
+    info->ttl_ms = facts.ttl_ms;
+    info->window_ms = facts.window_ms;
+    info->load_ms = facts.load_ms;
     info->age_ms = -1;
     info->left_ms = facts.left_ms;
     if (facts.left_ms == MTC_NO_END)
