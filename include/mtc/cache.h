@@ -405,6 +405,52 @@ MTC_API mtc_status mtc_cache_get_many_with(mtc_cache *cache, mtc_item *items,
                                            size_t count, const mtc_call *call);
 
 /**
+ * Gets many values, or loads and stores them: memory, then one round trip to
+ * each tier, then one call of a bulk loader with the keys that nobody else is
+ * loading; those that somebody is, are waited for. That for every 1,024 keys.
+ *
+ * @param cache the cache.
+ * @param items as for mtc_cache_get_many; each status as mtc_cache_get_or_load
+ *        would have returned.
+ * @param count of items; a key may occur twice, and is loaded once.
+ * @param strategy how long loaded values live; NULL: the default.
+ * @param loader called with what no tier has; not NULL.
+ * @param ctx handed to loader.
+ * @return as mtc_cache_get_many.
+ *
+ * **Returns** as above.
+ * **Threads** any; the loader runs as for mtc_cache_get_or_load.
+ * **Blocks** as mtc_cache_get_or_load.
+ * **Since** 0.1
+ */
+MTC_API mtc_status mtc_cache_get_or_load_many(mtc_cache *cache, mtc_item *items,
+                                              size_t count,
+                                              const mtc_strategy *strategy,
+                                              mtc_bulk_loader loader,
+                                              void *ctx);
+
+/**
+ * mtc_cache_get_or_load_many with options of the call, the strategy among
+ * them.
+ *
+ * @param cache the cache.
+ * @param items as for mtc_cache_get_or_load_many.
+ * @param count as for mtc_cache_get_or_load_many.
+ * @param call options; NULL: none.
+ * @param loader as for mtc_cache_get_or_load_many.
+ * @param ctx as for mtc_cache_get_or_load_many.
+ * @return as mtc_cache_get_many.
+ *
+ * **Returns** as above.
+ * **Threads** as for mtc_cache_get_or_load_many.
+ * **Blocks** as mtc_cache_get_or_load_with.
+ * **Since** 0.1
+ */
+MTC_API mtc_status mtc_cache_get_or_load_many_with(
+    mtc_cache *cache, mtc_item *items, size_t count, const mtc_call *call,
+    mtc_bulk_loader loader, void *ctx);
+
+/**
  * Sets many keys, in round trips as mtc_cache_get_many. Each key is set as
  * mtc_cache_set does; together they are not one transaction.
  *

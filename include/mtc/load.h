@@ -32,6 +32,77 @@ typedef struct mtc_load mtc_load;
  */
 typedef mtc_status (*mtc_loader)(mtc_load *load, void *ctx);
 
+/** Many loads that one call of a bulk loader is for: opaque. */
+typedef struct mtc_bulk mtc_bulk;
+
+/**
+ * Your function that produces the values of many keys at a time.
+ *
+ * It gives each value to its load (mtc_bulk_load, or mtc_bulk_find by key) with
+ * mtc_load_set_value or mtc_load_take_value, in any order. What it returns
+ * counts for the keys that it gave nothing for: MTC_OK or MTC_MISS: the source
+ * has nothing under them; a negative status: they failed. MTC_PENDING: every
+ * load is answered later, each by itself, as for mtc_loader.
+ */
+typedef mtc_status (*mtc_bulk_loader)(mtc_bulk *bulk, void *ctx);
+
+/**
+ * How many loads a bulk has: each key that nobody else is loading, once.
+ *
+ * @param bulk what the bulk loader was given; NULL has none.
+ * @return their count.
+ *
+ * **Returns** always.
+ * **Threads** the one that runs the bulk loader.
+ * **Blocks** never.
+ * **Since** 0.1
+ */
+MTC_API size_t mtc_bulk_count(const mtc_bulk *bulk);
+
+/**
+ * One of the loads of a bulk, as a loader of one key has it.
+ *
+ * @param bulk what the bulk loader was given.
+ * @param i 0 to mtc_bulk_count - 1.
+ * @return the load; NULL past the last.
+ *
+ * **Returns** as above.
+ * **Threads** the one that runs the bulk loader.
+ * **Blocks** never.
+ * **Since** 0.1
+ */
+MTC_API mtc_load *mtc_bulk_load(const mtc_bulk *bulk, size_t i);
+
+/**
+ * The load of a key, for a source that answers in an order of its own.
+ *
+ * @param bulk what the bulk loader was given.
+ * @param key the key.
+ * @return the load; NULL: this key was not asked for. What a source gives
+ *         beyond what it was asked cannot be stored: it may have been
+ *         invalidated meanwhile.
+ *
+ * **Returns** as above.
+ * **Threads** the one that runs the bulk loader.
+ * **Blocks** never.
+ * **Since** 0.1
+ */
+MTC_API mtc_load *mtc_bulk_find(const mtc_bulk *bulk, mtc_slice key);
+
+/**
+ * Says that one key of a bulk failed, in place of what its loader returns.
+ *
+ * @param load the load.
+ * @param status negative.
+ * @return MTC_OK; MTC_E_INVALID for NULL or a status that is not negative.
+ *
+ * **Returns** as above.
+ * **Threads** the one that owns the load.
+ * **Blocks** never.
+ * **Since** 0.1
+ */
+MTC_API mtc_status mtc_load_set_failed(mtc_load *load, mtc_status status);
+
 /**
  * The key that is being loaded.
  *

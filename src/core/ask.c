@@ -153,9 +153,7 @@ static void end_closed(mtci_ask *ask)
     mtci_flight_wake(flight);
 }
 
-/* A loader removed its own key and asks for it again, in a flight of its own:
- * others may load, this thread would never end. */
-static void end_circle(mtci_ask *ask)
+void mtci_ask_end_circle(mtci_ask *ask)
 {
     mtci_flight *flight = ask->flight;
     mtci_result none = {MTC_E_CANCELLED, MTCI_OUTCOME_ERROR, {0}};
@@ -182,7 +180,7 @@ void mtci_ask_lead(mtci_ask *ask)
     if (mtci_cache_gate(ask->cache) != MTC_OK)
         end_closed(ask);
     else if (mtci_load_is_mine(ask))
-        end_circle(ask);
+        mtci_ask_end_circle(ask);
     else if (!mtci_load_is_held_back(ask) && !mtci_load_run(ask) &&
              !ask->is_behind)
         mtci_ask_follow(ask);
@@ -316,6 +314,20 @@ void mtci_ask_follow(mtci_ask *ask)
     mtci_thread_wait_end();
     if (next == LEAD)
         mtci_ask_lead(ask);
+}
+
+void mtci_ask_abandon(mtci_ask *ask)
+{
+    mtci_flight *flight = ask->flight;
+    pthread_mutex_lock(&flight->slot->mutex);
+    bool is_done = atomic_load_explicit(&flight->word, memory_order_relaxed) &
+                   MTCI_FLIGHT_DONE;
+    mtc_value_free(&ask->result.value);
+    if (!is_done && !ask->party.is_answered)
+        leave_locked(ask, MTC_E_CANCELLED);
+    fail(ask, MTC_E_CANCELLED);
+    pthread_mutex_unlock(&flight->slot->mutex);
+    mtci_flight_wake(flight);
 }
 
 mtc_status mtci_ask_finish(mtci_ask *ask, mtc_value *value)

@@ -21,10 +21,12 @@ typedef struct mtci_ask {
     uint32_t weight; /* of what is set */
     mtc_loader loader;
     void *ctx;
-    bool has_turn;    /* may load */
-    bool is_behind;   /* nobody waits in it */
-    bool is_refresh;  /* wants better than what memory has */
-    int cancel_state; /* of the thread, before the library switched it off */
+    bool has_turn;      /* may load */
+    bool is_behind;     /* nobody waits in it */
+    bool is_refresh;    /* wants better than what memory has */
+    bool is_bulk;       /* one of many, with a bulk loader behind its loader */
+    bool has_passed_on; /* another ask leads the flight that it opened */
+    int cancel_state;   /* of the thread, before the library switched it off */
     mtci_flight *flight;
     mtci_party party;
     mtci_result result;
@@ -94,9 +96,16 @@ static inline bool mtci_ask_leads(const mtci_ask *ask)
  * hands the seat over. True: result is final. */
 bool mtci_ask_looked(mtci_ask *ask, mtci_look *look);
 
+/* A loader removed its own key and asks for it again, in a flight of its own:
+ * others may load, this thread would never end. */
+void mtci_ask_end_circle(mtci_ask *ask);
+
 /* Leads to the end, or waits for the flight to end; result is final. */
 void mtci_ask_lead(mtci_ask *ask);
 void mtci_ask_follow(mtci_ask *ask);
+
+/* The caller's thread ends while it follows, or after. */
+void mtci_ask_abandon(mtci_ask *ask);
 
 /* Leaves the flight, counts the request, hands the value out. */
 mtc_status mtci_ask_finish(mtci_ask *ask, mtc_value *value);

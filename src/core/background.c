@@ -109,20 +109,20 @@ bool mtci_background_lead(mtci_ask *ask)
     return true;
 }
 
-void mtci_background_refresh_due(const mtci_ask *ask, const mtc_value *value)
+bool mtci_background_is_due(const mtci_ask *ask, const mtc_value *value)
 {
+    const mtc_strategy *strategy = ask->strategy;
     const mtci_lane *lane = &ask->cache->lanes[0];
     mtc_value_info info = MTC_VALUE_INFO_INIT;
-    if (!value->ops || (ask->flags & MTC_CALL_SKIP_MEMORY))
-        return;
+    if (!mtci_refreshes(strategy) || !value->ops)
+        return false;
     value->ops->info(value, mtci_cache_now_ms(ask->cache), &info);
     mtc_facts facts = {.left_ms = info.left_ms,
                        .ttl_ms = info.ttl_ms,
                        .window_ms = info.window_ms,
                        .load_ms = (int32_t)info.load_ms};
-    if (mtci_life_is_due(ask->strategy, &facts,
-                         mtci_lane_life(lane, ask->strategy->ttl_ms)))
-        mtci_background_refresh(ask);
+    return mtci_life_is_due(strategy, &facts,
+                            mtci_lane_life(lane, strategy->ttl_ms));
 }
 
 void mtci_background_refresh(const mtci_ask *ask)

@@ -22,7 +22,7 @@ bool mtci_background_lead(mtci_ask *ask);
  * to be had lately. Without memory nothing is done. */
 void mtci_background_refresh(const mtci_ask *ask);
 
-/* The same if the ask, which has a hit, and its strategy say so. */
-void mtci_background_refresh_due(const mtci_ask *ask, const mtc_value *value);
+/* Whether the ask's strategy wants that for a hit of it, with this value. */
+bool mtci_background_is_due(const mtci_ask *ask, const mtc_value *value);
 
 #endif

@@ -27,6 +27,7 @@
 #define MTCI_OUTCOME_MISS  (-1)
 #define MTCI_OUTCOME_ERROR (-2)
 
+struct mtc_bulk;
 struct mtc_cache;
 
 /* How a request ended. */
@@ -62,6 +63,12 @@ typedef struct mtci_party {
     mtci_result result;
 } mtci_party;
 
+/* What a load holds while it is open. */
+typedef struct mtci_load_hold {
+    bool has_turn;         /* of the cache's loads */
+    struct mtc_bulk *bulk; /* that it is part of, or NULL */
+} mtci_load_hold;
+
 /* The load of a flight; what its loader sees. Owned by who answers it. */
 struct mtc_load {
     struct mtc_cache *cache;
@@ -71,7 +78,8 @@ struct mtc_load {
     mtc_value value;
     int64_t begun_ms;
     bool has_value;
-    bool has_turn; /* of the cache's loads */
+    mtc_status failure; /* as a bulk loader said */
+    mtci_load_hold hold;
 };
 
 typedef struct mtci_flight {

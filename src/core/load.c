@@ -7,9 +7,10 @@
  */
 #include "core/load.h"
 
-#include "base/sync.h"
 #include "core/background.h"
+#include "core/bulk.h"
 #include "core/failure.h"
+#include "core/turn.h"
 #include "core/value.h"
 
 typedef struct vanish_guard {
@@ -19,7 +20,7 @@ typedef struct vanish_guard {
 } vanish_guard;
 
 /* A load belongs to whoever answers it: it keeps flight and cache. */
-static void load_begin(mtci_ask *ask)
+void mtci_load_begin(mtci_ask *ask, struct mtc_bulk *bulk)
 {
     mtci_flight *flight = ask->flight;
     mtc_value_free(&flight->load.value);
@@ -29,7 +30,7 @@ static void load_begin(mtci_ask *ask)
         .strategy = *ask->strategy,
         .life = mtci_life_of(ask->strategy),
         .begun_ms = mtci_cache_now_ms(ask->cache),
-        .has_turn = ask->has_turn,
+        .hold = {ask->has_turn, bulk},
     };
     ask->has_turn = false;
     atomic_fetch_add_explicit(&flight->refs, 1, memory_order_relaxed);
@@ -37,11 +38,12 @@ static void load_begin(mtci_ask *ask)
     mtci_count(&ask->cache->counters, MTCI_COUNT_LOADS);
 }
 
-/* The flight may have an heir already, whose load is another. */
-static void load_end(mtc_cache *cache, mtci_flight *flight, bool has_turn)
+void mtci_load_end(mtc_cache *cache, mtci_flight *flight, mtci_load_hold hold)
 {
-    if (has_turn)
+    if (hold.has_turn)
         mtci_loads_give(cache->loads);
+    if (hold.bulk)
+        mtci_bulk_release(hold.bulk);
     mtci_flight_release(flight);
     mtci_cache_leave(cache);
 }
@@ -123,10 +125,7 @@ static void note_failure_locked(mtc_load *load, mtc_status status)
                                  mtci_cache_now_ms(load->cache) + pause_ms);
 }
 
-/* Ends the flight with the answer: stores it, or what it failed with, unless
- * the key was written meanwhile. The value of the result is the flight's or
- * the load's. */
-static mtci_result load_finish(mtc_load *load, mtc_status status)
+mtci_result mtci_load_finish(mtc_load *load, mtc_status status)
 {
     mtci_flight *flight = load->flight;
     mtci_result result = answer_of(load, status);
@@ -148,9 +147,7 @@ static mtci_result load_finish(mtc_load *load, mtc_status status)
     return result;
 }
 
-/* The load ends without an answer: somebody else may take over, and its load
- * is then his. */
-static void load_pass(mtc_cache *cache, mtci_flight *flight)
+void mtci_load_pass(mtc_cache *cache, mtci_flight *flight)
 {
     mtci_result gone = {MTC_E_CANCELLED, MTCI_OUTCOME_ERROR, {0}};
     mtci_count(&cache->counters, MTCI_COUNT_LOAD_ERRORS);
@@ -169,14 +166,14 @@ static void vanish(vanish_guard *guard)
     mtci_ask *ask = guard->ask;
     mtci_flight *flight = ask->flight;
     mtc_cache *cache = ask->cache;
-    bool has_turn = flight->load.has_turn;
+    mtci_load_hold hold = flight->load.hold;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     mtci_thread_unlead(&guard->leading);
-    load_pass(cache, flight);
+    mtci_load_pass(cache, flight);
     if (!ask->is_behind)
         mtci_count_request(&cache->counters, MTC_E_CANCELLED,
                            MTCI_OUTCOME_ERROR);
-    load_end(cache, flight, has_turn);
+    mtci_load_end(cache, flight, hold);
     mtci_flight_release(flight);
     mtci_cache_leave(cache);
     pthread_setcancelstate(ask->cancel_state, NULL);
@@ -195,9 +192,7 @@ static mtc_status call_loader(mtci_ask *ask)
     return status;
 }
 
-/* The answer comes later: the leader becomes a follower, if anybody waits in
- * it, who does not take over again what it has given away. */
-static void wait_for_answer(mtci_ask *ask)
+void mtci_load_leave_open(mtci_ask *ask)
 {
     mtci_flight *flight = ask->flight;
     pthread_mutex_lock(&flight->slot->mutex);
@@ -267,53 +262,7 @@ bool mtci_load_is_held_back(mtci_ask *ask)
     return true;
 }
 
-/* -- turns ---------------------------------------------------------------- */
-
-/* A caller that waits for its turn; on its stack. */
-typedef struct caller_turn {
-    mtci_turn turn;
-    mtc_status status;
-    _Atomic uint32_t word; /* 1: status counts */
-} caller_turn;
-
-static void caller_granted(mtci_turn *turn, mtc_status status)
-{
-    caller_turn *waiting = (caller_turn *)turn;
-    waiting->status = status;
-    atomic_store_explicit(&waiting->word, 1, memory_order_release);
-    mtci_word_wake(&waiting->word);
-}
-
-static mtc_status await_turn(mtci_ask *ask, caller_turn *waiting)
-{
-    mtci_loads *loads = ask->cache->loads;
-    int64_t due_ms = waiting->turn.due_ms;
-    int64_t until_ms = ask->until_ms < due_ms ? ask->until_ms : due_ms;
-    while (!atomic_load_explicit(&waiting->word, memory_order_acquire)) {
-        int64_t left_ms = until_ms - mtci_cache_now_ms(ask->cache);
-        if (left_ms > 0)
-            mtci_word_wait(&waiting->word, 0, left_ms);
-        else if (mtci_loads_withdraw(loads, &waiting->turn))
-            return until_ms < due_ms ? MTC_E_TIMEOUT : MTC_E_BUSY;
-        else
-            until_ms = MTC_NO_END; /* it comes just now */
-    }
-    return waiting->status;
-}
-
-static mtc_status take_turn(mtci_ask *ask)
-{
-    caller_turn waiting = {
-        .turn = {.granted = caller_granted,
-                 .due_ms = mtci_cache_now_ms(ask->cache) + MTCI_LOADS_WAIT_MS}};
-    if (ask->has_turn || mtci_thread_leads(ask->cache))
-        return MTC_OK;
-    mtc_status status = mtci_loads_take(ask->cache->loads, &waiting.turn);
-    if (status == MTC_PENDING)
-        status = await_turn(ask, &waiting);
-    ask->has_turn = status == MTC_OK;
-    return status;
-}
+/* -- loads that may not run ------------------------------------------------ */
 
 void mtci_load_refuse(mtci_ask *ask, mtc_status why)
 {
@@ -328,8 +277,7 @@ void mtci_load_refuse(mtci_ask *ask, mtc_status why)
     take_value(ask);
 }
 
-/* The caller's own time is over before its load had a turn. */
-static void leave_untried(mtci_ask *ask)
+void mtci_load_leave_untried(mtci_ask *ask)
 {
     mtci_flight *flight = ask->flight;
     mtci_result gone = {MTC_E_CANCELLED, MTCI_OUTCOME_ERROR, {0}};
@@ -341,30 +289,39 @@ static void leave_untried(mtci_ask *ask)
     mtci_flight_wake(flight);
 }
 
+/* False: the ask has ended. */
+static bool take_turn(mtci_ask *ask)
+{
+    if (ask->has_turn || mtci_thread_leads(ask->cache))
+        return true;
+    mtc_status status = mtci_turn_take(ask->cache, ask->until_ms);
+    ask->has_turn = status == MTC_OK;
+    if (status == MTC_E_TIMEOUT)
+        mtci_load_leave_untried(ask);
+    else if (status != MTC_OK)
+        mtci_load_refuse(ask, status);
+    return status == MTC_OK;
+}
+
 /* -- running -------------------------------------------------------------- */
 
 bool mtci_load_run(mtci_ask *ask)
 {
     mtci_flight *flight = ask->flight;
-    if (!ask->is_behind && mtci_is_background(ask->strategy) &&
+    if (!ask->is_behind && !ask->is_bulk && mtci_is_background(ask->strategy) &&
         !mtci_thread_leads(ask->cache) && mtci_background_lead(ask))
         return false;
-    mtc_status turn = take_turn(ask);
-    if (turn == MTC_E_TIMEOUT)
-        leave_untried(ask);
-    else if (turn != MTC_OK)
-        mtci_load_refuse(ask, turn);
-    if (turn != MTC_OK)
+    if (!take_turn(ask))
         return true;
-    load_begin(ask);
+    mtci_load_begin(ask, NULL);
     mtc_status status = call_loader(ask);
     if (status == MTC_PENDING) {
-        wait_for_answer(ask);
+        mtci_load_leave_open(ask);
         return false;
     }
-    ask->result = load_finish(&flight->load, status);
+    ask->result = mtci_load_finish(&flight->load, status);
     take_value(ask);
-    load_end(ask->cache, flight, flight->load.has_turn);
+    mtci_load_end(ask->cache, flight, flight->load.hold);
     return true;
 }
 
@@ -443,12 +400,20 @@ mtc_status mtc_load_set_ttl(mtc_load *load, int64_t ttl_ms)
     return MTC_OK;
 }
 
+mtc_status mtc_load_set_failed(mtc_load *load, mtc_status status)
+{
+    if (!load || status >= 0)
+        return MTC_E_INVALID;
+    load->failure = status;
+    return MTC_OK;
+}
+
 mtc_status mtc_load_answer(mtc_load *load, mtc_status status)
 {
     if (!load || status == MTC_PENDING)
         return MTC_E_INVALID;
-    load_finish(load, status);
-    load_end(load->cache, load->flight, load->has_turn);
+    mtci_load_finish(load, status);
+    mtci_load_end(load->cache, load->flight, load->hold);
     return MTC_OK;
 }
 
@@ -458,7 +423,7 @@ void mtc_load_drop(mtc_load *load)
         return;
     mtc_cache *cache = load->cache;
     mtci_flight *flight = load->flight;
-    bool has_turn = load->has_turn;
-    load_pass(cache, flight);
-    load_end(cache, flight, has_turn);
+    mtci_load_hold hold = load->hold;
+    mtci_load_pass(cache, flight);
+    mtci_load_end(cache, flight, hold);
 }

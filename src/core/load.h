@@ -19,6 +19,30 @@ void mtci_load_refuse(mtci_ask *ask, mtc_status why);
 /* Whether callers are to make do with a stale copy for now. */
 bool mtci_load_is_throttled(mtc_cache *cache, mtc_slice key, uint64_t hash);
 
+/* The caller's own time is over before its load had a turn: others may try. */
+void mtci_load_leave_untried(mtci_ask *ask);
+
+/* A load begins, and belongs to whoever answers it: it keeps flight and cache,
+ * and has the ask's turn or a count of the bulk. */
+void mtci_load_begin(mtci_ask *ask, struct mtc_bulk *bulk);
+
+/* Ends the flight with the answer: stores it, or what it failed with, unless
+ * the key was written meanwhile. The value of the result is the flight's or
+ * the load's. */
+mtci_result mtci_load_finish(mtc_load *load, mtc_status status);
+
+/* The load ends without an answer: somebody else may take over, and the
+ * flight's load is then his. */
+void mtci_load_pass(mtc_cache *cache, mtci_flight *flight);
+
+/* The answer comes later: the leader becomes a follower, if anybody waits in
+ * it, who does not take over again what it has given away. */
+void mtci_load_leave_open(mtci_ask *ask);
+
+/* After finish or pass: gives back what the load held, which was noted before
+ * the flight had an heir. */
+void mtci_load_end(mtc_cache *cache, mtci_flight *flight, mtci_load_hold hold);
+
 /* Runs the loader of an ask that leads. True: result is final. False: the
  * answer comes later, and the ask follows its own flight. */
 bool mtci_load_run(mtci_ask *ask);

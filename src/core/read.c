@@ -169,8 +169,8 @@ static bool find_in_front(mtci_ask *ask)
                          &ask->result))
         return ask->loader && find_stale(ask);
     if (ask->loader && ask->result.status == MTC_OK &&
-        mtci_refreshes(ask->strategy))
-        mtci_background_refresh_due(ask, &ask->result.value);
+        mtci_background_is_due(ask, &ask->result.value))
+        mtci_background_refresh(ask);
     return true;
 }
 
@@ -241,7 +241,8 @@ static __attribute__((noinline)) void refresh_hit(mtc_cache *cache,
                     .strategy = source.strategy,
                     .loader = source.loader,
                     .ctx = source.ctx};
-    mtci_background_refresh_due(&ask, value);
+    if (mtci_background_is_due(&ask, value))
+        mtci_background_refresh(&ask);
 }
 
 static __attribute__((noinline)) mtc_status

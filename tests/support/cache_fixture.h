@@ -16,7 +16,7 @@
 #include "mtc/cache.h"
 #include "mtc/stats.h"
 
-#define MTCT_SCRIPT_KEYS 64
+#define MTCT_SCRIPT_KEYS 256
 
 /* A clock that stands still until it is stepped. */
 typedef struct mtct_clock {

@@ -1,0 +1,48 @@
+/*
+ * Waiting for a turn. See turn.h.
+ */
+#include "core/turn.h"
+
+#include "base/sync.h"
+
+/* A caller that waits; on its stack. */
+typedef struct caller_turn {
+    mtci_turn turn;
+    mtc_status status;
+    _Atomic uint32_t word; /* 1: status counts */
+} caller_turn;
+
+static void caller_granted(mtci_turn *turn, mtc_status status)
+{
+    caller_turn *waiting = (caller_turn *)turn;
+    waiting->status = status;
+    atomic_store_explicit(&waiting->word, 1, memory_order_release);
+    mtci_word_wake(&waiting->word);
+}
+
+static mtc_status await(mtc_cache *cache, caller_turn *waiting,
+                        int64_t until_ms)
+{
+    int64_t due_ms = waiting->turn.due_ms;
+    bool is_short = until_ms < due_ms;
+    int64_t end_ms = is_short ? until_ms : due_ms;
+    while (!atomic_load_explicit(&waiting->word, memory_order_acquire)) {
+        int64_t left_ms = end_ms - mtci_cache_now_ms(cache);
+        if (left_ms > 0)
+            mtci_word_wait(&waiting->word, 0, left_ms);
+        else if (mtci_loads_withdraw(cache->loads, &waiting->turn))
+            return is_short ? MTC_E_TIMEOUT : MTC_E_BUSY;
+        else
+            end_ms = MTC_NO_END; /* it comes just now */
+    }
+    return waiting->status;
+}
+
+mtc_status mtci_turn_take(mtc_cache *cache, int64_t until_ms)
+{
+    caller_turn waiting = {
+        .turn = {.granted = caller_granted,
+                 .due_ms = mtci_cache_now_ms(cache) + MTCI_LOADS_WAIT_MS}};
+    mtc_status status = mtci_loads_take(cache->loads, &waiting.turn);
+    return status == MTC_PENDING ? await(cache, &waiting, until_ms) : status;
+}
