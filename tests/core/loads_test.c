@@ -219,6 +219,41 @@ static void a_load_inside_a_load_needs_no_turn(void **state)
     assert_int_equal(outer.status, MTC_OK);
 }
 
+/* Each asks for keys of its own while the tier below is away. */
+static void *ask_for_many(void *ctx)
+{
+    char key[16];
+    mtc_value value;
+    size_t who = (size_t)ctx;
+    for (int i = 0; i < 250; i++) {
+        snprintf(key, sizeof key, "%zu:%d", who, i);
+        mtc_strategy how = i % 2 ? behind : strategy;
+        if (mtc_cache_get_or_load(rig.cache, mtc_str(key), &how, load, NULL,
+                                  &value) == MTC_OK)
+            mtc_value_free(&value);
+    }
+    return NULL;
+}
+
+static void a_cold_cache_does_not_put_more_on_the_source(void **state)
+{
+    (void)state;
+    pthread_t threads[SOME];
+    mtct_rig_fini(&rig);
+    mtct_rig_init(&rig, 1);
+    rig.options.loads_max = 4;
+    mtct_rig_open(&rig);
+    mtct_mood_set(&rig.moods[0], MTC_VERB_READ, MTC_E_UNAVAILABLE);
+    mtct_stop_open(&source.door);
+    for (size_t i = 0; i < SOME; i++)
+        threads[i] = mtct_thread_start(ask_for_many, (void *)i);
+    for (size_t i = 0; i < SOME; i++)
+        pthread_join(threads[i], NULL);
+    mtct_quiet_await(rig.cache);
+    assert_int_equal(mtct_rig_stats(&rig).loads, 250 * SOME);
+    assert_in_range(source.most, 1, 4);
+}
+
 /* Opens the door once the waiting call has been told. */
 static void *open_after_second(void *ctx)
 {
@@ -256,6 +291,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_load_inside_a_load_needs_no_turn,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_cold_cache_does_not_put_more_on_the_source, setup, teardown),
         cmocka_unit_test_setup_teardown(close_tells_who_waits_for_a_turn, setup,
                                         teardown),
     };
