@@ -4,8 +4,13 @@
  * Damage: flipped bytes, cut files, lost logs. Whatever happens to the file,
  * a key has its last value or none, and never an older one.
  *
- * A sample of the bytes is flipped; MTC_TEST_FULL=1 flips every one of the
- * file, and a larger sample of the log.
+ * A new file counts its versions from the microseconds since boot. The larger
+ * they are the more bytes they take, and so they decide how full the pages are
+ * and which write is the first to need an unused one. The files here have
+ * versions of the test's choice, whatever the time of day.
+ *
+ * A sample of the bytes is flipped; MTC_TEST_FULL=1 flips a larger one, of
+ * files with more kinds of versions.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,10 +26,14 @@
 #include <unistd.h>
 
 #include "support/disk_rig.h"
+#include "tier/disk/conn.h"
+#include "tier/disk/place.h"
+#include "tier/disk/vfs.h"
 
 #define KEYS     30u
 #define VERSIONS 3u
-#define SAMPLES  200u
+/* Shared by the files with different versions. */
+#define SAMPLES 200u
 /* More than the bytes of the file; the log has two million. */
 #define SAMPLES_FULL 100000u
 /* The header of the file and the table of tables, flipped whole. */
@@ -35,6 +44,19 @@
 /* A log's header, and a page in it with its own header. */
 #define LOG_HEAD  32u
 #define LOG_FRAME (PAGE + 24u)
+
+/* The first versions that are tried: those of a boot five and nineteen hours
+ * ago. In the first file the first write takes an unused page, in the second
+ * only the fourth does. Then, in full, one of each length, and one that grows
+ * longer on the way. */
+static const int64_t starts[] = {
+    INT64_C(1) << 34, INT64_C(1) << 36,        1,
+    INT64_C(1) << 14, INT64_C(1) << 21,        INT64_C(1) << 28,
+    INT64_C(1) << 42, (INT64_C(1) << 35) - 50,
+};
+#define STARTS_FULL (sizeof(starts) / sizeof(starts[0]))
+#define STARTS      2u
+#define PAGES_MAX   262144
 
 /* The files of a tier, held in memory to be put back. */
 typedef struct image {
@@ -73,6 +95,28 @@ static void fill(disk_rig *rig)
     }
     for (unsigned i = 0; i < KEYS; i += 5)
         assert_int_equal(disk_remove(rig, key_of(i)), MTC_OK);
+}
+
+/* Makes an empty file whose versions go on from start. */
+static void make(disk_rig *rig, int64_t start)
+{
+    mtci_disk_vfs vfs;
+    mtci_disk_place place;
+    mtci_disk_conn *conn;
+    disk_rig_open(rig, NULL);
+    disk_rig_close(rig);
+    assert_int_equal(unlink(disk_path(rig, "cache.db")), 0);
+    assert_int_equal(mtci_disk_place_open(rig->dir, NULL, &place), MTC_OK);
+    assert_int_equal(mtci_disk_vfs_init(&vfs), SQLITE_OK);
+    assert_true(mtci_disk_place_create(&place));
+    mtci_disk_how how = {.vfs = vfs.name, .pages_max = PAGES_MAX};
+    assert_int_equal(mtci_disk_conn_open(&place, &how, &conn), SQLITE_OK);
+    assert_int_equal(mtci_disk_conn_create(conn, place.clock, start),
+                     SQLITE_OK);
+    mtci_disk_conn_close(conn);
+    mtci_disk_place_restart(&place, start);
+    mtci_disk_vfs_fini(&vfs);
+    mtci_disk_place_close(&place);
 }
 
 static void fill_and_close(disk_rig *rig)
@@ -139,44 +183,44 @@ static unsigned check_all(disk_rig *rig, const char *what, size_t where)
     return found;
 }
 
-/* Stores and removes keys in turn. Whether damage was found meanwhile: then
- * the file was made anew, and what had been stored in it is gone. */
-static bool write_each(disk_rig *rig)
+/*
+ * What is stored or removed once the damage was noticed holds, too.
+ *
+ * A page of the list of unused pages is needed by no read, and by a write only
+ * when it takes or leaves a page. What was stored until then is in the file
+ * that is set aside, and so absent; the write that notices the damage is done
+ * again in the new file. The log tells of each file that is set aside.
+ */
+static void write_all(disk_rig *rig, const char *what, size_t where)
 {
-    uint64_t damaged = disk_usage_of(rig).damaged;
+    unsigned logged[KEYS];
     for (unsigned i = 0; i < KEYS; i++) {
         if (i % 2)
             assert_int_equal(disk_store(rig, key_of(i), 9), MTC_OK);
         else
             assert_int_equal(disk_remove(rig, key_of(i)), MTC_OK);
+        logged[i] = rig->log_count;
     }
-    return disk_usage_of(rig).damaged > damaged;
+    unsigned last = rig->log_count;
+    for (unsigned i = 0; i < KEYS; i++) {
+        bool is_stored = i % 2 && logged[i] == last;
+        unsigned version = disk_read(rig, key_of(i), NULL);
+        if (version != (is_stored ? 9 : 0))
+            fail_msg("%s %zu: %s is version %u after a write", what, where,
+                     key_of(i), version);
+    }
+    /* The reads found nothing more. */
+    assert_int_equal(rig->log_count, last);
 }
 
-/* What is stored or removed after the damage holds, too. Where a write itself
- * comes across it, a key may be lost, and none is older. */
-static void write_all(disk_rig *rig, const char *what, size_t where)
-{
-    bool may_be_lost = write_each(rig);
-    for (int round = 0; round < 2; round++) {
-        for (unsigned i = 0; i < KEYS; i++) {
-            unsigned version = disk_read(rig, key_of(i), NULL);
-            if (version != (i % 2 ? 9 : 0) && (version != 0 || !may_be_lost))
-                fail_msg("%s %zu: %s is version %u after a write", what, where,
-                         key_of(i), version);
-        }
-        if (!may_be_lost)
-            return;
-        may_be_lost = write_each(rig);
-        assert_false(may_be_lost);
-    }
-}
-
+/* One damage sets aside one file at most. */
 static unsigned use(disk_rig *rig, const char *what, size_t where)
 {
+    rig->log_count = 0;
     disk_rig_open(rig, NULL);
     unsigned found = check_all(rig, what, where);
     write_all(rig, what, where);
+    assert_in_range(rig->log_count, 0, 1);
     disk_rig_close(rig);
     return found;
 }
@@ -187,12 +231,18 @@ static bool is_full(void)
     return text && text[0] == '1';
 }
 
+static size_t start_count(void)
+{
+    return is_full() ? STARTS_FULL : STARTS;
+}
+
 /* Flips bytes one at a time, a different bit each time; all eight in every
  * fifth byte. */
 static void flip_each(disk_rig *rig, image *image, char *bytes, size_t size,
-                      const char *what)
+                      size_t samples)
 {
-    size_t sparse = size / (is_full() ? SAMPLES_FULL : SAMPLES) + 1;
+    const char *what = bytes == image->file ? "file" : "log";
+    size_t sparse = size / samples + 1;
     size_t kept = 0;
     size_t tries = 0;
     for (size_t i = 0; i < size; i += i < HEAD_SIZE ? 1 : sparse) {
@@ -207,26 +257,35 @@ static void flip_each(disk_rig *rig, image *image, char *bytes, size_t size,
                   tries * (KEYS - KEYS / 5));
 }
 
-static void a_flipped_byte_gives_no_older_value(void **state)
+static void flip_file(int64_t start)
 {
-    (void)state;
     disk_rig rig = {0};
     disk_rig_in_memory(&rig);
+    make(&rig, start);
     fill_and_close(&rig);
     image image = image_take(&rig);
     assert_int_equal(image.log_size, 0);
     image_put(&rig, &image);
     assert_int_equal(use(&rig, "whole", 0), KEYS - KEYS / 5);
-    flip_each(&rig, &image, image.file, image.file_size, "file");
+    assert_int_equal(rig.log_count, 0);
+    flip_each(&rig, &image, image.file, image.file_size,
+              (is_full() ? SAMPLES_FULL : SAMPLES) / start_count());
     image_free(&image);
     disk_rig_clean(&rig);
 }
 
-static void a_cut_file_gives_no_older_value(void **state)
+static void a_flipped_byte_gives_no_older_value(void **state)
 {
     (void)state;
+    for (size_t i = 0; i < start_count(); i++)
+        flip_file(starts[i]);
+}
+
+static void cut_file(int64_t start)
+{
     disk_rig rig = {0};
     disk_rig_in_memory(&rig);
+    make(&rig, start);
     fill_and_close(&rig);
     image whole = image_take(&rig);
     image cut = whole;
@@ -239,12 +298,18 @@ static void a_cut_file_gives_no_older_value(void **state)
     disk_rig_clean(&rig);
 }
 
+static void a_cut_file_gives_no_older_value(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < start_count(); i++)
+        cut_file(starts[i]);
+}
+
 /* Files of a process that was killed: the log holds everything. */
 static image killed_image(disk_rig *rig)
 {
     int status;
-    disk_rig_open(rig, NULL);
-    disk_rig_close(rig);
+    make(rig, starts[0]);
     pid_t child = disk_child(fill_and_die, rig);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
@@ -261,7 +326,8 @@ static void a_flipped_byte_of_the_log_gives_no_older_value(void **state)
     image image = killed_image(&rig);
     image_put(&rig, &image);
     assert_int_equal(use(&rig, "whole log", 0), KEYS - KEYS / 5);
-    flip_each(&rig, &image, image.log, image.log_size, "log");
+    flip_each(&rig, &image, image.log, image.log_size,
+              is_full() ? SAMPLES_FULL : SAMPLES);
     image_free(&image);
     disk_rig_clean(&rig);
 }
