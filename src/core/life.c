@@ -101,6 +101,16 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* Of a copy that is fresh for fresh_ms: what makes it as old as the entry. */
+static int64_t ttl_copied(const mtc_facts *facts, int64_t fresh_ms)
+{
+    if (facts->ttl_ms <= 0 || facts->left_ms == MTC_NO_END)
+        return 0;
+    int64_t age_ms = facts->ttl_ms + facts->window_ms - facts->left_ms;
+    int64_t ttl_ms = fresh_ms + (age_ms > 0 ? age_ms : 0);
+    return ttl_ms > 0 ? ttl_ms : 0;
+}
+
 mtc_facts mtci_life_copied(const mtci_lane *lane, const mtc_facts *facts)
 {
     mtc_facts copy = *facts;
@@ -111,5 +121,6 @@ mtc_facts mtci_life_copied(const mtci_lane *lane, const mtc_facts *facts)
     fresh_ms = least(fresh_ms, lane->ops->life_ms_max);
     copy.window_ms = cut_window(lane, fresh_ms, facts->window_ms);
     copy.left_ms = fresh_ms + copy.window_ms;
+    copy.ttl_ms = ttl_copied(facts, fresh_ms);
     return copy;
 }
