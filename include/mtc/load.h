@@ -211,6 +211,59 @@ MTC_API mtc_status mtc_load_set_absent_ttl(mtc_load *load, int64_t ttl_ms);
 MTC_API mtc_status mtc_load_set_ttl(mtc_load *load, int64_t ttl_ms);
 
 /**
+ * Sets the time to live of this one result in one tier, in place of what
+ * mtc_load_set_ttl or the strategy says. It is not multiplied by the tier's
+ * ttl_scale and not shortened by jitter; the tier's ttl_max cuts it, and the
+ * stale window comes behind it as ever. The other tiers, and what
+ * mtc_value_info_get tells of the loaded value itself, go by the common one.
+ * A copy that is promoted later has what is left where it was found.
+ *
+ * @param load the load.
+ * @param tier index of the tier, 0 first.
+ * @param ttl_ms milliseconds, 1 to MTC_TTL_MS_MAX.
+ * @return MTC_OK; MTC_E_INVALID for NULL, a tier that the cache does not have
+ *         or a ttl out of range, nothing changed.
+ *
+ * **Returns** as above.
+ * **Threads** the one that owns the load.
+ * **Blocks** never.
+ * **Since** 0.1
+ */
+MTC_API mtc_status mtc_load_set_tier_ttl(mtc_load *load, size_t tier,
+                                         int64_t ttl_ms);
+
+/**
+ * Sets what this one result weighs in memory, in place of what the cache's
+ * weigher says, which is not asked. A copy that is promoted later is weighed
+ * by the weigher.
+ *
+ * @param load the load.
+ * @param weight 1 and up.
+ * @return MTC_OK; MTC_E_INVALID for NULL or 0.
+ *
+ * **Returns** as above.
+ * **Threads** the one that owns the load.
+ * **Blocks** never.
+ * **Since** 0.1
+ */
+MTC_API mtc_status mtc_load_set_weight(mtc_load *load, uint32_t weight);
+
+/**
+ * Says that this one result is not to be stored: those who wait get it, no
+ * tier does, and what the tiers have of the key stays as it is. It holds for
+ * a value and for MTC_MISS; that a load failed is remembered all the same.
+ *
+ * @param load the load.
+ * @return MTC_OK; MTC_E_INVALID for NULL.
+ *
+ * **Returns** as above.
+ * **Threads** the one that owns the load.
+ * **Blocks** never.
+ * **Since** 0.1
+ */
+MTC_API mtc_status mtc_load_set_no_store(mtc_load *load);
+
+/**
  * Ends a load whose loader returned MTC_PENDING. The load is gone afterwards.
  *
  * @param load the load.

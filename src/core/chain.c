@@ -293,15 +293,23 @@ void mtci_chain_promote_locked(mtc_cache *cache, const mtci_look *look)
                    MTCI_COUNT_PROMOTIONS + (unsigned)look->result.outcome);
 }
 
+/* What an entry on these terms is in one tier. */
+static mtc_facts facts_in(const mtci_lane *lane, const mtci_terms *terms)
+{
+    int64_t ttl_ms = terms->tier_ttl_ms ? terms->tier_ttl_ms[lane->index] : 0;
+    mtc_facts facts = ttl_ms > 0 ? mtci_life_facts_of(lane, terms->life, ttl_ms)
+                                 : mtci_life_facts(lane, terms->life);
+    facts.kind = (int32_t)terms->kind;
+    return facts;
+}
+
 void mtci_chain_store_locked(mtc_cache *cache, mtci_flight *flight,
-                             const mtc_value *value, mtci_life life,
-                             mtc_kind kind)
+                             const mtc_value *value, const mtci_terms *terms)
 {
     int64_t now_ms = mtci_cache_now_ms(cache);
     for (size_t i = 0; i < cache->lane_count; i++) {
         mtci_lane *lane = &cache->lanes[i];
-        mtc_facts facts = mtci_life_facts(lane, life);
-        facts.kind = (int32_t)kind;
+        mtc_facts facts = facts_in(lane, terms);
         fill_locked(lane, flight, value, &facts, now_ms);
     }
 }

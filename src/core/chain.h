@@ -31,6 +31,13 @@ typedef struct mtci_look {
     mtci_result result; /* hit, miss or error */
 } mtci_look;
 
+/* On what terms an entry is stored. */
+typedef struct mtci_terms {
+    mtc_kind kind;
+    mtci_life life;
+    const int64_t *tier_ttl_ms; /* of each tier, 0: as life says; or NULL */
+} mtci_terms;
+
 /* Asks the leading tiers that answer at once. True: result is a hit. */
 bool mtci_chain_find(mtc_cache *cache, mtc_slice key, uint64_t hash,
                      uint32_t flags, mtci_result *result);
@@ -49,8 +56,7 @@ void mtci_chain_promote_locked(mtc_cache *cache, const mtci_look *look);
 
 /* Stores what was loaded in every tier: a value, or that there is none. */
 void mtci_chain_store_locked(mtc_cache *cache, mtci_flight *flight,
-                             const mtc_value *value, mtci_life life,
-                             mtc_kind kind);
+                             const mtc_value *value, const mtci_terms *terms);
 
 /* Puts the flight's stale copy, if it is from below, into the tiers that
  * answer at once. */

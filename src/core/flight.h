@@ -77,7 +77,10 @@ struct mtc_load {
     mtci_life life;        /* of what is stored */
     mtc_value value;
     int64_t begun_ms;
+    int64_t tier_ttl_ms[MTC_TIERS_MAX]; /* 0: as life says */
+    uint32_t weight;                    /* 0: ask the cache's weigher */
     bool has_value;
+    bool is_kept_out;   /* stored nowhere */
     mtc_status failure; /* as a bulk loader said */
     mtci_load_hold hold;
 };

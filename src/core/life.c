@@ -86,9 +86,16 @@ static int64_t cut_window(const mtci_lane *lane, int64_t ttl_ms,
     return window_ms < room_ms ? window_ms : room_ms;
 }
 
-mtc_facts mtci_life_facts(const mtci_lane *lane, mtci_life life)
+static int64_t least(int64_t a, int64_t b)
 {
-    int64_t ttl_ms = mtci_lane_life(lane, life.ttl_ms);
+    return a < b ? a : b;
+}
+
+mtc_facts mtci_life_facts_of(const mtci_lane *lane, mtci_life life,
+                             int64_t ttl_ms)
+{
+    ttl_ms = least(ttl_ms, lane->ttl_ms_max);
+    ttl_ms = least(ttl_ms, lane->ops->life_ms_max);
     int64_t window_ms = cut_window(lane, ttl_ms, life.window_ms);
     return (mtc_facts){.load_ms = life.load_ms,
                        .left_ms = ttl_ms + window_ms,
@@ -96,9 +103,9 @@ mtc_facts mtci_life_facts(const mtci_lane *lane, mtci_life life)
                        .window_ms = window_ms};
 }
 
-static int64_t least(int64_t a, int64_t b)
+mtc_facts mtci_life_facts(const mtci_lane *lane, mtci_life life)
 {
-    return a < b ? a : b;
+    return mtci_life_facts_of(lane, life, mtci_lane_life(lane, life.ttl_ms));
 }
 
 /* Of a copy that is fresh for fresh_ms: what makes it as old as the entry. */

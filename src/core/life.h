@@ -50,6 +50,10 @@ bool mtci_life_is_due(const mtc_strategy *strategy, const mtc_facts *facts,
 /* The facts of such an entry in a tier, cut to what the tier can keep. */
 mtc_facts mtci_life_facts(const struct mtci_lane *lane, mtci_life life);
 
+/* The same with a ttl of this tier's own, which is cut and not scaled. */
+mtc_facts mtci_life_facts_of(const struct mtci_lane *lane, mtci_life life,
+                             int64_t ttl_ms);
+
 /* The same for a copy of an entry with these facts. */
 mtc_facts mtci_life_copied(const struct mtci_lane *lane,
                            const mtc_facts *facts);

@@ -86,20 +86,27 @@ static void describe(mtc_load *load)
     mtci_value_describe(&load->value, -1, &facts,
                         mtci_cache_now_ms(load->cache));
     load->flight->weight =
-        mtci_cache_weigh(load->cache, mtci_flight_key(load->flight),
-                         mtc_value_slice(&load->value));
+        load->weight > 0
+            ? load->weight
+            : mtci_cache_weigh(load->cache, mtci_flight_key(load->flight),
+                               mtc_value_slice(&load->value));
 }
 
 static void store_locked(mtc_load *load, mtc_status status)
 {
-    mtci_life absent = {load->strategy.absent_ms, 0, 0};
+    mtci_terms found = {.kind = MTC_KIND_VALUE,
+                        .life = load->life,
+                        .tier_ttl_ms = load->tier_ttl_ms};
+    mtci_terms absent = {.kind = MTC_KIND_ABSENT,
+                         .life = {load->strategy.absent_ms, 0, 0}};
     mtc_value none = mtc_value_borrow(mtc_bytes(NULL, 0));
+    if (load->is_kept_out)
+        return;
     if (status == MTC_OK)
         mtci_chain_store_locked(load->cache, load->flight, &load->value,
-                                load->life, MTC_KIND_VALUE);
+                                &found);
     else if (status == MTC_ABSENT)
-        mtci_chain_store_locked(load->cache, load->flight, &none, absent,
-                                MTC_KIND_ABSENT);
+        mtci_chain_store_locked(load->cache, load->flight, &none, &absent);
 }
 
 static bool has_stale(const mtci_flight *flight)

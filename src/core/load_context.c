@@ -80,6 +80,31 @@ mtc_status mtc_load_set_ttl(mtc_load *load, int64_t ttl_ms)
     return MTC_OK;
 }
 
+mtc_status mtc_load_set_tier_ttl(mtc_load *load, size_t tier, int64_t ttl_ms)
+{
+    if (!load || tier >= load->cache->lane_count || ttl_ms < 1 ||
+        ttl_ms > MTC_TTL_MS_MAX)
+        return MTC_E_INVALID;
+    load->tier_ttl_ms[tier] = ttl_ms;
+    return MTC_OK;
+}
+
+mtc_status mtc_load_set_weight(mtc_load *load, uint32_t weight)
+{
+    if (!load || weight == 0)
+        return MTC_E_INVALID;
+    load->weight = weight;
+    return MTC_OK;
+}
+
+mtc_status mtc_load_set_no_store(mtc_load *load)
+{
+    if (!load)
+        return MTC_E_INVALID;
+    load->is_kept_out = true;
+    return MTC_OK;
+}
+
 mtc_status mtc_load_set_failed(mtc_load *load, mtc_status status)
 {
     if (!load || status >= 0)

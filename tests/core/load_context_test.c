@@ -16,11 +16,21 @@
 #define MINUTE_MS (60 * SECOND_MS)
 
 static mtct_rig rig;
+static mtc_strategy strategy;
+
+/* What the loader says before it returns, and what it returns. */
+static struct {
+    mtc_status (*say)(mtc_load *load);
+    mtc_status status;
+} source;
 
 static int setup(void **state)
 {
     (void)state;
     mtct_rig_init(&rig, 1);
+    source.say = NULL;
+    source.status = MTC_OK;
+    strategy = (mtc_strategy)MTC_STRATEGY_INIT(60 * MINUTE_MS);
     return 0;
 }
 
@@ -53,6 +63,37 @@ static mtc_value get(uint32_t flags, mtc_status expected)
     return value;
 }
 
+static mtc_status answer(mtc_load *load, void *ctx)
+{
+    (void)ctx;
+    if (source.status == MTC_OK)
+        assert_int_equal(mtc_load_set_value(load, mtc_str("v")), MTC_OK);
+    if (source.say)
+        assert_int_equal(source.say(load), MTC_OK);
+    return source.status;
+}
+
+static mtc_value load(mtc_status expected)
+{
+    mtc_value value;
+    assert_int_equal(mtc_cache_get_or_load(rig.cache, mtc_str("k"), &strategy,
+                                           answer, NULL, &value),
+                     expected);
+    return value;
+}
+
+static void load_and_free(mtc_status expected)
+{
+    mtc_value value = load(expected);
+    mtc_value_free(&value);
+}
+
+/* Until the script has taken so many stores. */
+static void wait_stored(uint64_t count)
+{
+    mtct_wait_for(&rig.below[0]->stores, count);
+}
+
 /* -- ages --------------------------------------------------------------- */
 
 static void test_a_copy_with_a_shorter_life_is_as_old_as_the_entry(void **state)
@@ -74,12 +115,150 @@ static void test_a_copy_with_a_shorter_life_is_as_old_as_the_entry(void **state)
     assert_in_range(info.left_ms, 5 * MINUTE_MS - 20, 5 * MINUTE_MS);
 }
 
+/* -- lives by tier ------------------------------------------------------ */
+
+static mtc_status say_tier_ttls(mtc_load *load)
+{
+    assert_int_equal(mtc_load_set_tier_ttl(NULL, 0, 1), MTC_E_INVALID);
+    assert_int_equal(mtc_load_set_tier_ttl(load, 2, 1), MTC_E_INVALID);
+    assert_int_equal(mtc_load_set_tier_ttl(load, 0, 0), MTC_E_INVALID);
+    assert_int_equal(mtc_load_set_tier_ttl(load, 0, MTC_TTL_MS_MAX + 1),
+                     MTC_E_INVALID);
+    return mtc_load_set_tier_ttl(load, 1, 7 * MINUTE_MS);
+}
+
+static void test_one_tier_keeps_the_result_for_a_time_of_its_own(void **state)
+{
+    (void)state;
+    rig.tiers[1].ttl_scale = 2;
+    strategy.stale_ms = MINUTE_MS;
+    source.say = say_tier_ttls;
+    mtct_rig_open(&rig);
+    load_and_free(MTC_OK);
+    wait_stored(1);
+    mtc_facts facts = mtct_script_facts(rig.below[0], "k");
+    assert_int_equal(facts.ttl_ms, 7 * MINUTE_MS);
+    assert_int_equal(facts.left_ms, 8 * MINUTE_MS);
+    mtc_value value = get(0, MTC_OK);
+    assert_int_equal(info_of(&value).ttl_ms, 60 * MINUTE_MS);
+    mtc_value_free(&value);
+}
+
+static void test_the_cap_of_a_tier_cuts_its_own_time_too(void **state)
+{
+    (void)state;
+    rig.tiers[1].ttl_ms_max = 3 * MINUTE_MS;
+    source.say = say_tier_ttls;
+    mtct_rig_open(&rig);
+    load_and_free(MTC_OK);
+    wait_stored(1);
+    mtc_facts facts = mtct_script_facts(rig.below[0], "k");
+    assert_int_equal(facts.ttl_ms, 3 * MINUTE_MS);
+}
+
+/* -- weights ------------------------------------------------------------ */
+
+static mtc_status say_weight(mtc_load *load)
+{
+    assert_int_equal(mtc_load_set_weight(load, 0), MTC_E_INVALID);
+    assert_int_equal(mtc_load_set_weight(NULL, 1), MTC_E_INVALID);
+    return mtc_load_set_weight(load, 101);
+}
+
+static uint32_t weigh_ten(void *ctx, mtc_slice key, mtc_slice value)
+{
+    (void)ctx, (void)key, (void)value;
+    return 10;
+}
+
+/* Heavier than memory may be: it is not kept there. */
+static void
+test_what_a_loader_weighs_counts_in_place_of_the_weigher(void **state)
+{
+    (void)state;
+    rig.tiers[0].tier->ops->close(rig.tiers[0].tier);
+    rig.tiers[0] = (mtc_tier_config)MTC_TIER_CONFIG_INIT;
+    assert_int_equal(mtc_tier_open("memory?size=4MiB&weight=100", NULL,
+                                   &rig.tiers[0]),
+                     MTC_OK);
+    rig.options.weigh = weigh_ten;
+    mtct_rig_open(&rig);
+    load_and_free(MTC_OK);
+    mtc_value value = get(0, MTC_OK);
+    assert_int_equal(info_of(&value).tier, 0);
+    mtc_value_free(&value);
+    assert_int_equal(mtc_cache_remove(rig.cache, mtc_str("k")), MTC_OK);
+    source.say = say_weight;
+    load_and_free(MTC_OK);
+    wait_stored(2);
+    value = get(MTC_CALL_NO_PROMOTE, MTC_OK);
+    assert_int_equal(info_of(&value).tier, 1);
+    mtc_value_free(&value);
+}
+
+/* -- what is not stored ------------------------------------------------- */
+
+static mtc_status say_no_store(mtc_load *load)
+{
+    assert_int_equal(mtc_load_set_no_store(NULL), MTC_E_INVALID);
+    return mtc_load_set_no_store(load);
+}
+
+static void test_what_is_not_to_be_stored_is_answered_only(void **state)
+{
+    (void)state;
+    source.say = say_no_store;
+    mtct_rig_open(&rig);
+    mtc_value value = load(MTC_OK);
+    assert_int_equal(value.size, 1);
+    mtc_value_free(&value);
+    get(0, MTC_MISS);
+    assert_int_equal(atomic_load(&rig.below[0]->stores), 0);
+}
+
+static void test_an_absence_is_not_stored_either(void **state)
+{
+    (void)state;
+    source.say = say_no_store;
+    source.status = MTC_MISS;
+    strategy.absent_ms = MINUTE_MS;
+    mtct_rig_open(&rig);
+    load_and_free(MTC_ABSENT);
+    get(0, MTC_MISS);
+    assert_int_equal(atomic_load(&rig.below[0]->stores), 0);
+}
+
+static void test_old_copies_stay_where_nothing_is_stored(void **state)
+{
+    (void)state;
+    strategy.ttl_ms = MINUTE_MS;
+    strategy.stale_ms = 10 * MINUTE_MS;
+    mtct_rig_open(&rig);
+    load_and_free(MTC_OK);
+    wait_stored(1);
+    step(2 * MINUTE_MS);
+    source.say = say_no_store;
+    load_and_free(MTC_OK);
+    mtc_value value = get(MTC_CALL_ACCEPT_STALE, MTC_STALE);
+    mtc_value_free(&value);
+    value = get(MTC_CALL_ACCEPT_STALE | MTC_CALL_SKIP_MEMORY, MTC_STALE);
+    mtc_value_free(&value);
+    assert_int_equal(atomic_load(&rig.below[0]->stores), 1);
+}
+
+#define TEST(function)                                                         \
+    cmocka_unit_test_setup_teardown(function, setup, teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            test_a_copy_with_a_shorter_life_is_as_old_as_the_entry, setup,
-            teardown),
+        TEST(test_a_copy_with_a_shorter_life_is_as_old_as_the_entry),
+        TEST(test_one_tier_keeps_the_result_for_a_time_of_its_own),
+        TEST(test_the_cap_of_a_tier_cuts_its_own_time_too),
+        TEST(test_what_a_loader_weighs_counts_in_place_of_the_weigher),
+        TEST(test_what_is_not_to_be_stored_is_answered_only),
+        TEST(test_an_absence_is_not_stored_either),
+        TEST(test_old_copies_stay_where_nothing_is_stored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
