@@ -16,6 +16,9 @@
 extern "C" {
 #endif
 
+/** The longest entity tag, in bytes. */
+#define MTC_ETAG_SIZE_MAX 255
+
 /** One load in progress: opaque, read and answered through functions. */
 typedef struct mtc_load mtc_load;
 
@@ -167,7 +170,8 @@ MTC_API mtc_status mtc_load_stale(const mtc_load *load, mtc_value *value);
 
 /**
  * Says that the source still has what the stale copy has: it lives on, for a
- * whole ttl. The loader returns MTC_OK then.
+ * whole ttl, with its etag unless mtc_load_set_etag gives it another. The
+ * loader returns MTC_OK then.
  *
  * @param load the load.
  * @return MTC_OK; MTC_MISS without a stale copy; MTC_E_INVALID for NULL;
@@ -209,6 +213,25 @@ MTC_API mtc_status mtc_load_set_absent_ttl(mtc_load *load, int64_t ttl_ms);
  * **Since** 0.1
  */
 MTC_API mtc_status mtc_load_set_ttl(mtc_load *load, int64_t ttl_ms);
+
+/**
+ * Sets the entity tag of this one result: what the source calls this version
+ * of the value. It is kept with the value in every tier that keeps facts and
+ * told by mtc_value_info_get, also of the stale copy that a later loader
+ * sees. The last call counts.
+ *
+ * @param load the load.
+ * @param etag at most MTC_ETAG_SIZE_MAX bytes, copied; empty: none, also in
+ *        place of the stale copy's.
+ * @return MTC_OK; MTC_E_INVALID for a NULL load, NULL data with a size or a
+ *         tag that is too long, nothing changed; MTC_E_NO_MEMORY.
+ *
+ * **Returns** as above.
+ * **Threads** the one that owns the load.
+ * **Blocks** never.
+ * **Since** 0.1
+ */
+MTC_API mtc_status mtc_load_set_etag(mtc_load *load, mtc_slice etag);
 
 /**
  * Sets the time to live of this one result in one tier, in place of what

@@ -92,7 +92,7 @@ static void keep_below(const mtci_lane *lane, mtci_look *look)
 static void take_entry(mtci_lane *lane, mtci_look *look)
 {
     mtc_request *request = &look->op->request;
-    const mtc_facts *facts = &request->facts;
+    mtc_facts *facts = &request->facts;
     mtc_status status = is_past(facts) ? MTC_STALE : MTC_OK;
     if (facts->kind == MTC_KIND_ABSENT)
         status = MTC_ABSENT;
@@ -263,7 +263,7 @@ static bool fill_locked(mtci_lane *lane, mtci_flight *flight,
     if (!op)
         return false;
     op->is_fill = true;
-    op->request.facts = *facts;
+    mtci_op_set_facts(op, facts);
     op->request.sent_ms = sent_ms;
     op->request.weight = flight->weight;
     op->request.ticket = flight->tickets[lane->index];
@@ -300,6 +300,7 @@ static mtc_facts facts_in(const mtci_lane *lane, const mtci_terms *terms)
     mtc_facts facts = ttl_ms > 0 ? mtci_life_facts_of(lane, terms->life, ttl_ms)
                                  : mtci_life_facts(lane, terms->life);
     facts.kind = (int32_t)terms->kind;
+    facts.etag = terms->etag;
     return facts;
 }
 

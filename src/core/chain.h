@@ -35,6 +35,7 @@ typedef struct mtci_look {
 typedef struct mtci_terms {
     mtc_kind kind;
     mtci_life life;
+    mtc_slice etag;
     const int64_t *tier_ttl_ms; /* of each tier, 0: as life says; or NULL */
 } mtci_terms;
 

@@ -106,6 +106,7 @@ void mtci_flight_release(mtci_flight *flight)
         return;
     mtc_value_free(&flight->result.value);
     mtc_value_free(&flight->load.value);
+    mtc_value_free(&flight->load.etag);
     mtc_value_free(&flight->stale.value);
     free(flight);
 }

@@ -79,7 +79,9 @@ struct mtc_load {
     int64_t begun_ms;
     int64_t tier_ttl_ms[MTC_TIERS_MAX]; /* 0: as life says */
     uint32_t weight;                    /* 0: ask the cache's weigher */
+    mtc_value etag;                     /* without ops: none was set */
     bool has_value;
+    bool is_unchanged;  /* the value is the stale copy's */
     bool is_kept_out;   /* stored nowhere */
     mtc_status failure; /* as a bulk loader said */
     mtci_load_hold hold;

@@ -24,6 +24,7 @@ void mtci_load_begin(mtci_ask *ask, struct mtc_bulk *bulk)
 {
     mtci_flight *flight = ask->flight;
     mtc_value_free(&flight->load.value);
+    mtc_value_free(&flight->load.etag);
     flight->load = (struct mtc_load){
         .cache = ask->cache,
         .flight = flight,
@@ -50,11 +51,11 @@ void mtci_load_end(mtc_cache *cache, mtci_flight *flight, mtci_load_hold hold)
 
 /* -- the answer ---------------------------------------------------------- */
 
-/* What the flight ends with when the loader said status. */
+/* What the flight ends with when the loader said status, but for the value. */
 static mtci_result answer_of(mtc_load *load, mtc_status status)
 {
     if (status == MTC_OK && load->has_value)
-        return (mtci_result){MTC_OK, MTCI_OUTCOME_MISS, load->value};
+        return (mtci_result){MTC_OK, MTCI_OUTCOME_MISS, {0}};
     if (status == MTC_MISS && load->strategy.absent_ms > 0)
         return (mtci_result){MTC_ABSENT, MTCI_OUTCOME_MISS, {0}};
     if (status == MTC_MISS)
@@ -74,17 +75,29 @@ static int32_t time_taken(const mtc_load *load)
     return taken_ms > 0 ? (int32_t)taken_ms : 1;
 }
 
+/* The stale copy that lives on keeps its etag unless another was set. */
+static void keep_etag(mtc_load *load)
+{
+    const mtc_value *stale = &load->flight->stale.value;
+    mtc_value_info info = MTC_VALUE_INFO_INIT;
+    if (load->etag.ops || !load->is_unchanged)
+        return;
+    stale->ops->info(stale, mtci_cache_now_ms(load->cache), &info);
+    mtc_load_set_etag(load, info.etag);
+}
+
 /* What a loaded value knows of itself, and weighs. */
 static void describe(mtc_load *load)
 {
+    keep_etag(load);
     mtc_facts facts = {.load_ms = time_taken(load),
                        .left_ms = load->life.ttl_ms + load->life.window_ms,
                        .ttl_ms = load->life.ttl_ms,
-                       .window_ms = load->life.window_ms};
+                       .window_ms = load->life.window_ms,
+                       .etag = mtc_value_slice(&load->etag)};
     if (load->strategy.refresh_beta > 0)
         load->life.load_ms = facts.load_ms;
-    mtci_value_describe(&load->value, -1, &facts,
-                        mtci_cache_now_ms(load->cache));
+    mtci_value_renew(&load->value, &facts, mtci_cache_now_ms(load->cache));
     load->flight->weight =
         load->weight > 0
             ? load->weight
@@ -96,6 +109,7 @@ static void store_locked(mtc_load *load, mtc_status status)
 {
     mtci_terms found = {.kind = MTC_KIND_VALUE,
                         .life = load->life,
+                        .etag = mtc_value_slice(&load->etag),
                         .tier_ttl_ms = load->tier_ttl_ms};
     mtci_terms absent = {.kind = MTC_KIND_ABSENT,
                          .life = {load->strategy.absent_ms, 0, 0}};
@@ -137,8 +151,10 @@ mtci_result mtci_load_finish(mtc_load *load, mtc_status status)
     mtci_flight *flight = load->flight;
     mtci_result result = answer_of(load, status);
     bool has_failed = result.outcome == MTCI_OUTCOME_ERROR;
-    if (result.status == MTC_OK)
+    if (result.status == MTC_OK) {
         describe(load);
+        result.value = load->value;
+    }
     pthread_mutex_lock(&flight->slot->mutex);
     if (mtci_flight_stores(flight) && has_failed)
         note_failure_locked(load, result.status);

@@ -28,6 +28,8 @@ mtc_status mtc_load_set_unchanged(mtc_load *load)
     mtc_status status = mtc_load_stale(load, &stale);
     if (status == MTC_OK)
         status = mtc_load_take_value(load, &stale);
+    if (status == MTC_OK)
+        load->is_unchanged = true;
     return status;
 }
 
@@ -53,6 +55,7 @@ mtc_status mtc_load_take_value(mtc_load *load, mtc_value *value)
     mtc_value_free(&load->value);
     load->value = taken;
     load->has_value = true;
+    load->is_unchanged = false;
     return MTC_OK;
 }
 
@@ -69,6 +72,7 @@ mtc_status mtc_load_set_value(mtc_load *load, mtc_slice value)
     mtc_value_free(&load->value);
     load->value = copy;
     load->has_value = true;
+    load->is_unchanged = false;
     return MTC_OK;
 }
 
@@ -77,6 +81,19 @@ mtc_status mtc_load_set_ttl(mtc_load *load, int64_t ttl_ms)
     if (!load || ttl_ms < 1 || ttl_ms > MTC_TTL_MS_MAX)
         return MTC_E_INVALID;
     load->life.ttl_ms = ttl_ms;
+    return MTC_OK;
+}
+
+mtc_status mtc_load_set_etag(mtc_load *load, mtc_slice etag)
+{
+    mtc_value copy;
+    if (!load || (!etag.data && etag.size > 0) || etag.size > MTC_ETAG_SIZE_MAX)
+        return MTC_E_INVALID;
+    mtc_status status = mtc_value_copy(etag, &copy);
+    if (status != MTC_OK)
+        return status;
+    mtc_value_free(&load->etag);
+    load->etag = copy;
     return MTC_OK;
 }
 

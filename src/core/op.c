@@ -26,6 +26,17 @@ mtci_op *mtci_op_new(mtci_lane *lane, mtc_verb verb, mtc_slice key,
     return op;
 }
 
+void mtci_op_set_facts(mtci_op *op, const mtc_facts *facts)
+{
+    mtc_slice etag = facts->etag;
+    op->request.facts = *facts;
+    if (etag.size > 0)
+        op->etag = malloc(etag.size);
+    if (op->etag)
+        memcpy(op->etag, etag.data, etag.size);
+    op->request.facts.etag = mtc_bytes(op->etag, op->etag ? etag.size : 0);
+}
+
 void mtci_op_turn(mtci_op *op)
 {
     op->verb = MTC_VERB_REMOVE;
@@ -41,5 +52,6 @@ void mtci_op_release(mtci_op *op)
     if (atomic_fetch_sub_explicit(&op->refs, 1, memory_order_acq_rel) > 1)
         return;
     mtc_value_free(&op->request.value);
+    free(op->etag);
     free(op);
 }

@@ -35,6 +35,7 @@ typedef struct mtci_op {
     uint64_t debt_id;      /* youngest debt when it was sent */
     uint64_t left_debt_id; /* the debt that its caller left behind */
     int64_t sent_us;
+    void *etag; /* the operation's own copy; NULL: none */
     size_t prefix_size;
     char key[]; /* prefix, then key */
 } mtci_op;
@@ -43,6 +44,10 @@ typedef struct mtci_op {
  * out of memory. */
 mtci_op *mtci_op_new(struct mtci_lane *lane, mtc_verb verb, mtc_slice key,
                      uint64_t hash);
+
+/* What the operation stores; an etag is copied, and left out without memory
+ * for it. */
+void mtci_op_set_facts(mtci_op *op, const mtc_facts *facts);
 
 /* Makes a remove of an operation that is complete, to be submitted again. */
 void mtci_op_turn(mtci_op *op);

@@ -19,6 +19,7 @@ typedef struct block {
     int32_t tier;
     int64_t sent_ms; /* when facts held */
     mtc_facts facts;
+    mtc_value inner; /* whose bytes the value has, or none */
     size_t size;
     alignas(16) char bytes[];
 } block;
@@ -26,8 +27,10 @@ typedef struct block {
 static void block_free(mtc_value *value)
 {
     block *owner = value->owner;
-    if (atomic_fetch_sub_explicit(&owner->refs, 1, memory_order_acq_rel) == 1)
-        free(owner);
+    if (atomic_fetch_sub_explicit(&owner->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    mtc_value_free(&owner->inner);
+    free(owner);
 }
 
 static mtc_status block_share(const mtc_value *value, mtc_value *out)
@@ -93,28 +96,83 @@ static const mtc_value_ops borrowed_ops = {
     .info = borrowed_info,
 };
 
-/* An etag is kept only where it lies inside the block. */
-static mtc_slice etag_within(const block *owner, mtc_slice etag)
+/* -- facts -------------------------------------------------------------- */
+
+static bool is_own(const mtc_value *value)
 {
-    const char *first = etag.data;
-    if (etag.size == 0 || first < owner->bytes ||
-        first + etag.size > owner->bytes + owner->size)
-        return mtc_bytes(NULL, 0);
-    return etag;
+    const block *owner = value->owner;
+    return value->ops == &block_ops &&
+           atomic_load_explicit(&owner->refs, memory_order_acquire) == 1;
 }
 
-void mtci_value_describe(const mtc_value *value, int tier,
-                         const mtc_facts *facts, int64_t sent_ms)
+static bool is_within(const block *owner, mtc_slice etag)
 {
-    if (value->ops != &block_ops)
-        return;
-    block *owner = value->owner;
-    if (atomic_load_explicit(&owner->refs, memory_order_acquire) > 1)
-        return;
+    const char *first = etag.data;
+    return etag.size == 0 || (first >= owner->bytes &&
+                              first + etag.size <= owner->bytes + owner->size);
+}
+
+static void note(block *owner, int tier, const mtc_facts *facts,
+                 int64_t sent_ms)
+{
     owner->tier = tier;
     owner->facts = *facts;
-    owner->facts.etag = etag_within(owner, facts->etag);
     owner->sent_ms = sent_ms;
+}
+
+/* A holder of the bytes alone, so that wraps do not pile up. */
+static mtc_status share_inner(const mtc_value *value, mtc_value *out)
+{
+    const block *owner = value->owner;
+    bool is_wrapped = value->ops == &block_ops && owner->inner.ops;
+    return mtc_value_share(is_wrapped ? &owner->inner : value, out);
+}
+
+/* Puts the value into a block of its own, which keeps facts and etag. False:
+ * out of memory, nothing changed. */
+static bool wrap(mtc_value *value, int tier, const mtc_facts *facts,
+                 int64_t sent_ms)
+{
+    void *room;
+    mtc_value outer;
+    mtc_facts own = *facts;
+    if (mtc_value_new(facts->etag.size, &room, &outer) != MTC_OK)
+        return false;
+    block *owner = outer.owner;
+    if (share_inner(value, &owner->inner) != MTC_OK) {
+        mtc_value_free(&outer);
+        return false;
+    }
+    if (facts->etag.size > 0)
+        memcpy(room, facts->etag.data, facts->etag.size);
+    own.etag.data = room;
+    note(owner, tier, &own, sent_ms);
+    outer.data = owner->inner.data;
+    outer.size = value->size;
+    mtc_value_free(value);
+    *value = outer;
+    return true;
+}
+
+void mtci_value_describe(mtc_value *value, int tier, mtc_facts *facts,
+                         int64_t sent_ms)
+{
+    if (!is_own(value))
+        return;
+    if (!is_within(value->owner, facts->etag) &&
+        !wrap(value, tier, facts, sent_ms))
+        facts->etag = mtc_bytes(NULL, 0);
+    if (is_within(value->owner, facts->etag))
+        note(value->owner, tier, facts, sent_ms);
+    facts->etag = ((const block *)value->owner)->facts.etag;
+}
+
+void mtci_value_renew(mtc_value *value, mtc_facts *facts, int64_t now_ms)
+{
+    if (is_own(value))
+        mtci_value_describe(value, -1, facts, now_ms);
+    else
+        wrap(value, -1, facts, now_ms);
 }
 
 mtc_status mtc_value_new(size_t size, void **bytes, mtc_value *out)
@@ -129,6 +187,7 @@ mtc_status mtc_value_new(size_t size, void **bytes, mtc_value *out)
     owner->tier = -1;
     owner->sent_ms = 0;
     owner->facts = (mtc_facts){.left_ms = MTC_NO_END};
+    owner->inner = (mtc_value){0};
     owner->size = size;
     *bytes = owner->bytes;
     *out = (mtc_value){owner->bytes, size, &block_ops, owner};

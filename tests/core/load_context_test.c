@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "base/hash.h"
+#include "core/cache.h"
 #include "support/chain_rig.h"
 
 #define SECOND_MS INT64_C(1000)
@@ -172,8 +174,7 @@ static uint32_t weigh_ten(void *ctx, mtc_slice key, mtc_slice value)
 }
 
 /* Heavier than memory may be: it is not kept there. */
-static void
-test_what_a_loader_weighs_counts_in_place_of_the_weigher(void **state)
+static void test_a_weight_counts_in_place_of_the_weigher(void **state)
 {
     (void)state;
     rig.tiers[0].tier->ops->close(rig.tiers[0].tier);
@@ -246,6 +247,184 @@ static void test_old_copies_stay_where_nothing_is_stored(void **state)
     assert_int_equal(atomic_load(&rig.below[0]->stores), 1);
 }
 
+/* -- etags -------------------------------------------------------------- */
+
+static char etag[MTC_ETAG_SIZE_MAX + 1];
+
+static mtc_status say_etag(mtc_load *load)
+{
+    return mtc_load_set_etag(load, mtc_str(etag));
+}
+
+static void expect_etag(mtc_value value, int tier, const char *expected)
+{
+    mtc_value_info info = info_of(&value);
+    assert_int_equal(info.tier, tier);
+    assert_int_equal(info.etag.size, strlen(expected));
+    assert_memory_equal(info.etag.data, expected, info.etag.size);
+    assert_int_equal(value.size, 1);
+    assert_memory_equal(value.data, "v", 1);
+    mtc_value_free(&value);
+}
+
+/* In the loaded value, a hit of memory, one of below and its copy above. */
+static void expect_etag_everywhere(const char *expected, uint64_t stores)
+{
+    expect_etag(load(MTC_OK), -1, expected);
+    wait_stored(stores);
+    expect_etag(get(0, MTC_OK), 0, expected);
+    expect_etag(get(MTC_CALL_SKIP_MEMORY, MTC_OK), 1, expected);
+    expect_etag(get(0, MTC_OK), 0, expected);
+}
+
+static void test_an_etag_is_told_wherever_the_value_is_found(void **state)
+{
+    (void)state;
+    source.say = say_etag;
+    strcpy(etag, "\"one\"");
+    mtct_rig_open(&rig);
+    expect_etag_everywhere("\"one\"", 1);
+}
+
+static void test_the_longest_etag_is_kept_and_a_longer_one_refused(void **state)
+{
+    (void)state;
+    source.say = say_etag;
+    memset(etag, 'e', MTC_ETAG_SIZE_MAX);
+    etag[MTC_ETAG_SIZE_MAX] = 0;
+    mtct_rig_open(&rig);
+    expect_etag_everywhere(etag, 1);
+}
+
+static mtc_status say_bad_etags(mtc_load *load)
+{
+    char long_one[MTC_ETAG_SIZE_MAX + 1] = {0};
+    mtc_slice bad = mtc_bytes(long_one, sizeof(long_one));
+    assert_int_equal(mtc_load_set_etag(load, mtc_str("first")), MTC_OK);
+    assert_int_equal(mtc_load_set_etag(load, mtc_str("e")), MTC_OK);
+    assert_int_equal(mtc_load_set_etag(load, bad), MTC_E_INVALID);
+    assert_int_equal(mtc_load_set_etag(load, mtc_bytes(NULL, 1)),
+                     MTC_E_INVALID);
+    assert_int_equal(mtc_load_set_etag(NULL, mtc_str("e")), MTC_E_INVALID);
+    return MTC_OK;
+}
+
+static void test_a_refused_etag_leaves_the_one_before(void **state)
+{
+    (void)state;
+    source.say = say_bad_etags;
+    mtct_rig_open(&rig);
+    expect_etag_everywhere("e", 1);
+}
+
+/* -- what lives on ------------------------------------------------------ */
+
+static mtc_status say_unchanged(mtc_load *load)
+{
+    mtc_value stale;
+    assert_int_equal(mtc_load_stale(load, &stale), MTC_OK);
+    mtc_value_info info = info_of(&stale);
+    assert_true(info.is_stale);
+    assert_int_equal(info.etag.size, 3);
+    assert_memory_equal(info.etag.data, "old", 3);
+    mtc_value_free(&stale);
+    return mtc_load_set_unchanged(load);
+}
+
+static mtc_status say_unchanged_with_another_etag(mtc_load *load)
+{
+    assert_int_equal(mtc_load_set_etag(load, mtc_str("new")), MTC_OK);
+    return say_unchanged(load);
+}
+
+static mtc_status say_unchanged_and_then_a_value(mtc_load *load)
+{
+    mtc_status status = say_unchanged(load);
+    return status == MTC_OK ? mtc_load_set_value(load, mtc_str("v")) : status;
+}
+
+static void load_and_go_stale(void)
+{
+    strategy.ttl_ms = MINUTE_MS;
+    strategy.stale_ms = 100 * MINUTE_MS;
+    source.say = say_etag;
+    strcpy(etag, "old");
+    mtct_rig_open(&rig);
+    load_and_free(MTC_OK);
+    wait_stored(1);
+    step(2 * MINUTE_MS);
+}
+
+static void test_an_unchanged_value_keeps_its_etag_and_is_fresh(void **state)
+{
+    (void)state;
+    load_and_go_stale();
+    source.say = say_unchanged;
+    mtc_value value = load(MTC_OK);
+    mtc_value_info info = info_of(&value);
+    assert_false(info.is_stale);
+    assert_int_equal(info.age_ms, 0);
+    assert_int_equal(info.left_ms, strategy.ttl_ms + strategy.stale_ms);
+    expect_etag(value, -1, "old");
+    wait_stored(2);
+    expect_etag(get(0, MTC_OK), 0, "old");
+    expect_etag(get(MTC_CALL_SKIP_MEMORY, MTC_OK), 1, "old");
+}
+
+static void test_a_stale_copy_from_below_lives_on_in_the_same_way(void **state)
+{
+    (void)state;
+    load_and_go_stale();
+    mtc_request request = {.key = mtc_str("k"),
+                           .hash = mtci_hash(mtc_str("k"), rig.cache->seed)};
+    mtci_lane_write_now(&rig.cache->lanes[0], MTC_VERB_REMOVE, &request);
+    source.say = say_unchanged;
+    expect_etag(load(MTC_OK), -1, "old");
+    wait_stored(2);
+    expect_etag(get(0, MTC_OK), 0, "old");
+}
+
+static void test_an_unchanged_value_takes_another_etag(void **state)
+{
+    (void)state;
+    load_and_go_stale();
+    source.say = say_unchanged_with_another_etag;
+    expect_etag_everywhere("new", 2);
+}
+
+static void
+test_the_etag_of_a_stale_copy_is_not_that_of_a_new_value(void **state)
+{
+    (void)state;
+    load_and_go_stale();
+    source.say = say_unchanged_and_then_a_value;
+    expect_etag_everywhere("", 2);
+}
+
+/* A value that the user still holds, and that knows other facts. */
+static mtc_value held;
+
+static mtc_status take_held(mtc_load *load)
+{
+    mtc_value second;
+    mtc_status status = mtc_value_share(&held, &second);
+    if (status == MTC_OK)
+        status = mtc_load_take_value(load, &second);
+    return status == MTC_OK ? mtc_load_set_etag(load, mtc_str("taken"))
+                            : status;
+}
+
+static void test_a_value_that_others_hold_gets_facts_of_its_own(void **state)
+{
+    (void)state;
+    assert_int_equal(mtc_value_copy(mtc_str("v"), &held), MTC_OK);
+    source.say = take_held;
+    mtct_rig_open(&rig);
+    expect_etag_everywhere("taken", 1);
+    assert_int_equal(info_of(&held).etag.size, 0);
+    mtc_value_free(&held);
+}
+
 #define TEST(function)                                                         \
     cmocka_unit_test_setup_teardown(function, setup, teardown)
 
@@ -255,10 +434,18 @@ int main(void)
         TEST(test_a_copy_with_a_shorter_life_is_as_old_as_the_entry),
         TEST(test_one_tier_keeps_the_result_for_a_time_of_its_own),
         TEST(test_the_cap_of_a_tier_cuts_its_own_time_too),
-        TEST(test_what_a_loader_weighs_counts_in_place_of_the_weigher),
+        TEST(test_a_weight_counts_in_place_of_the_weigher),
         TEST(test_what_is_not_to_be_stored_is_answered_only),
         TEST(test_an_absence_is_not_stored_either),
         TEST(test_old_copies_stay_where_nothing_is_stored),
+        TEST(test_an_etag_is_told_wherever_the_value_is_found),
+        TEST(test_the_longest_etag_is_kept_and_a_longer_one_refused),
+        TEST(test_a_refused_etag_leaves_the_one_before),
+        TEST(test_an_unchanged_value_keeps_its_etag_and_is_fresh),
+        TEST(test_a_stale_copy_from_below_lives_on_in_the_same_way),
+        TEST(test_an_unchanged_value_takes_another_etag),
+        TEST(test_the_etag_of_a_stale_copy_is_not_that_of_a_new_value),
+        TEST(test_a_value_that_others_hold_gets_facts_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

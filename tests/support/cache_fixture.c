@@ -52,6 +52,23 @@ static mtc_status read_locked(mtct_script *script, mtc_request *request)
                           &request->value);
 }
 
+/* Value and etag in one block, as a tier hands them out. */
+static mtc_status keep_with_etag(const mtc_request *request, mtc_value *value,
+                                 mtc_facts *facts)
+{
+    void *room;
+    mtc_slice etag = request->facts.etag;
+    size_t size = request->value.size;
+    mtc_status status = mtc_value_new(size + etag.size, &room, value);
+    if (status != MTC_OK)
+        return status;
+    memcpy(room, request->value.data, size);
+    memcpy((char *)room + size, etag.data, etag.size);
+    value->size = size;
+    facts->etag = mtc_bytes((char *)room + size, etag.size);
+    return MTC_OK;
+}
+
 static mtc_status write_locked(mtct_script *script, mtc_verb verb,
                                mtc_request *request)
 {
@@ -70,6 +87,9 @@ static mtc_status write_locked(mtct_script *script, mtc_verb verb,
         return MTC_OK;
     script->entries[i].facts = request->facts;
     script->entries[i].sent_ms = request->sent_ms;
+    if (request->facts.etag.size > 0)
+        return keep_with_etag(request, &script->entries[i].value,
+                              &script->entries[i].facts);
     return mtc_value_share(&request->value, &script->entries[i].value);
 }
 

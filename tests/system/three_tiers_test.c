@@ -4,6 +4,7 @@
  */
 #include <stdarg.h>
 #include <stddef.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -241,6 +242,63 @@ static void every_tier_remembers_that_there_is_nothing(void **state)
     load_alone(server.url, "no", MTC_E_UNAVAILABLE, MTC_ABSENT);
 }
 
+/* A value that took a while to load, with an etag if the key is "tagged". */
+static mtc_status load_slowly(mtc_load *load, void *ctx)
+{
+    (void)ctx;
+    int64_t until_ms = mtci_boot_ms() + 5;
+    while (mtci_boot_ms() < until_ms)
+        sched_yield();
+    if (mtc_load_key(load).size == strlen("tagged"))
+        assert_int_equal(mtc_load_set_etag(load, mtc_str("\"1\"")), MTC_OK);
+    return mtc_load_set_value(load, mtc_str("v"));
+}
+
+static void assert_facts(mtc_cache *from, const char *key, size_t etag_size)
+{
+    mtc_value value;
+    mtc_value_info info = MTC_VALUE_INFO_INIT;
+    assert_int_equal(mtc_cache_get(from, mtc_str(key), &value), MTC_OK);
+    assert_int_equal(mtc_value_info_get(&value, &info), MTC_OK);
+    assert_in_range(info.load_ms, 5, 60000);
+    assert_int_equal(info.ttl_ms, 60000);
+    assert_int_equal(info.etag.size, etag_size);
+    if (etag_size > 0)
+        assert_memory_equal(info.etag.data, "\"1\"", etag_size);
+    mtc_value_free(&value);
+}
+
+static void assert_facts_alone(const char *url)
+{
+    mtc_cache *alone = open_tiers("%s%s", url, "?deadline=20s");
+    assert_facts(alone, "plain", 0);
+    assert_facts(alone, "tagged", 3);
+    assert_int_equal(mtc_cache_close(&alone), MTC_OK);
+}
+
+static void every_tier_keeps_the_etag_and_the_load_time(void **state)
+{
+    mtc_value value;
+    mtc_strategy strategy = MTC_STRATEGY_INIT(60000);
+    const char *keys[] = {"plain", "tagged"};
+    (void)state;
+    strategy.refresh_beta = 0.001;
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(mtc_cache_get_or_load(cache, mtc_str(keys[i]),
+                                               &strategy, load_slowly, NULL,
+                                               &value),
+                         MTC_OK);
+        mtc_value_free(&value);
+        assert_facts(cache, keys[i], i == 0 ? 0 : 3);
+    }
+    close_all();
+    assert_facts_alone(disk_url());
+    assert_facts_alone(server.url);
+    open_all();
+    assert_facts(cache, "tagged", 3);
+    assert_facts(cache, "tagged", 3);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -251,6 +309,7 @@ int main(void)
         TEST(a_promoted_copy_does_not_outlive_the_one_below),
         TEST(every_tier_keeps_a_stale_copy_to_fall_back_on),
         TEST(every_tier_remembers_that_there_is_nothing),
+        TEST(every_tier_keeps_the_etag_and_the_load_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

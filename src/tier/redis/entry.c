@@ -62,7 +62,7 @@ static bool needs_frame(const mtci_redis_form *form, const mtc_request *request)
     const mtc_facts *facts = &request->facts;
     return form->is_checked || facts->kind != MTC_KIND_VALUE ||
            facts->window_ms != 0 || facts->etag.size > 0 ||
-           mtc_frame_is(mtc_value_slice(&request->value));
+           facts->load_ms > 0 || mtc_frame_is(mtc_value_slice(&request->value));
 }
 
 static bool is_worth_compressing(const mtci_redis_form *form,
