@@ -15,6 +15,7 @@
 #include "mtc/load.h"
 #include "mtc/memoize.h"
 #include "mtc/object.h"
+#include "mtc/queue.h"
 #include "mtc/stats.h"
 #include "mtc/status.h"
 #include "mtc/strategy.h"

@@ -10,6 +10,7 @@
 #ifndef MTC_LOAD_H
 #define MTC_LOAD_H
 
+#include "mtc/strategy.h"
 #include "mtc/value.h"
 
 #ifdef __cplusplus
@@ -18,9 +19,6 @@ extern "C" {
 
 /** The longest entity tag, in bytes. */
 #define MTC_ETAG_SIZE_MAX 255
-
-/** One load in progress: opaque, read and answered through functions. */
-typedef struct mtc_load mtc_load;
 
 /**
  * Your function that produces the value of a key.

@@ -92,6 +92,12 @@ static const mtc_strategy MTC_LONG_TERM = MTC_STRATEGY_INIT(10800000);
 #define MTC_CALL_SKIP_MEMORY 2u
 /** Do not copy a hit into the tiers above the one that answered. */
 #define MTC_CALL_NO_PROMOTE 4u
+/** Of the asynchronous get and get_or_load: a hit in the tiers that answer at
+ *  once is handed to the callback before the call returns. */
+#define MTC_CALL_AT_ONCE 8u
+
+/** One load in progress: opaque, read and answered through functions. */
+typedef struct mtc_load mtc_load;
 
 /** Options of one call, taken by the _with form of each call. */
 typedef struct mtc_call {
@@ -106,12 +112,18 @@ typedef struct mtc_call {
     /** How what is stored is kept; NULL: the default of the cache. Ignored by
      *  calls that store nothing. Borrowed for the call. Since 0.1. */
     const mtc_strategy *strategy;
+    /** The load on behalf of which the call is made, by whoever has to answer
+     *  it later (its loader returned, or will return, MTC_PENDING); NULL:
+     *  none. A call that would wait for that load, directly or through others,
+     *  ends as MTC_E_DEADLOCK. The load is open when the call is made.
+     *  Since 0.1. */
+    mtc_load *parent;
 } mtc_call;
 
 /** Call options that change nothing. */
 #define MTC_CALL_INIT                                                          \
     {                                                                          \
-        (uint32_t)sizeof(mtc_call), 0, 0, NULL                                 \
+        (uint32_t)sizeof(mtc_call), 0, 0, NULL, NULL                           \
     }
 
 #ifdef __cplusplus

@@ -284,6 +284,14 @@ typedef struct mtc_tier_ops {
     /** Optional: changes the budget in bytes, evicting if need be. MTC_OK;
      *  MTC_E_INVALID: less than the tier can do with; MTC_E_TOO_LARGE. */
     mtc_status (*resize)(mtc_tier *tier, uint64_t size);
+
+    /** Optional, beside drive: a descriptor that is readable (poll) when drive
+     *  with awaited NULL has something to take in, or room again for what it
+     *  could not send; -1: none is to be had. What was submitted and not sent
+     *  yet does not count: who submits drives once. It stays the tier's, and
+     *  open until close. A drive that finds nothing more to do leaves it not
+     *  readable. */
+    int (*descriptor)(mtc_tier *tier);
 } mtc_tier_ops;
 
 /** The head of every tier; a tier embeds it as its first member. */

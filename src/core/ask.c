@@ -12,8 +12,9 @@
 /* What the struct held in version 0.1. */
 #define CALL_SIZE_MIN 24u
 
-static const uint32_t known_flags =
-    MTC_CALL_ACCEPT_STALE | MTC_CALL_SKIP_MEMORY | MTC_CALL_NO_PROMOTE;
+static const uint32_t known_flags = MTC_CALL_ACCEPT_STALE |
+                                    MTC_CALL_SKIP_MEMORY | MTC_CALL_NO_PROMOTE |
+                                    MTC_CALL_AT_ONCE;
 
 mtc_status mtci_ask_init(mtci_ask *ask, mtc_cache *cache, const mtc_call *call)
 {
@@ -31,7 +32,9 @@ mtc_status mtci_ask_init(mtci_ask *ask, mtc_cache *cache, const mtc_call *call)
     if (!mtci_sized_copy(&known, sizeof(known), call, CALL_SIZE_MIN) ||
         (known.flags & ~known_flags) || known.deadline_ms < 0)
         return MTC_E_INVALID;
-    ask->flags = known.flags;
+    ask->flags = known.flags & ~MTC_CALL_AT_ONCE;
+    if (known.parent)
+        ask->edge.parent = known.parent->flight;
     if (known.deadline_ms > 0 && known.deadline_ms < MTC_TTL_MS_MAX)
         ask->until_ms = mtci_cache_now_ms(cache) + known.deadline_ms;
     if (!known.strategy)
@@ -68,19 +71,25 @@ static void bound(mtci_ask *ask)
         ask->hard_at_ms = now_ms + strategy->hard_ms;
 }
 
-bool mtci_ask_enter(mtci_ask *ask)
+bool mtci_ask_join(mtci_ask *ask)
 {
-    mtc_cache *cache = ask->cache;
-    mtci_cache_enter(cache);
     bound(ask);
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &ask->cancel_state);
     ask->party.has_loader = ask->loader != NULL;
     ask->flight =
-        mtci_flight_enter(&cache->slots, ask->key, ask->hash, &ask->party);
-    if (ask->flight)
+        mtci_flight_enter(&ask->cache->slots, ask->key, ask->hash, &ask->party);
+    if (ask->flight) {
+        ask->is_circle = !mtci_wait_edge_add(&ask->edge, ask->flight);
         return true;
+    }
     fail(ask, MTC_E_NO_MEMORY);
     return false;
+}
+
+bool mtci_ask_enter(mtci_ask *ask)
+{
+    mtci_cache_enter(ask->cache);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &ask->cancel_state);
+    return mtci_ask_join(ask);
 }
 
 /* -- leading ------------------------------------------------------------ */
@@ -165,6 +174,18 @@ void mtci_ask_end_circle(mtci_ask *ask)
     mtci_flight_wake(flight);
 }
 
+bool mtci_ask_may_load(mtci_ask *ask)
+{
+    ask->party.is_listed = false;
+    if (mtci_cache_gate(ask->cache) != MTC_OK)
+        end_closed(ask);
+    else if (mtci_load_is_mine(ask))
+        mtci_ask_end_circle(ask);
+    else
+        return !mtci_load_is_held_back(ask);
+    return false;
+}
+
 void mtci_ask_lead(mtci_ask *ask)
 {
     mtci_look look = {.flight = ask->flight,
@@ -177,12 +198,7 @@ void mtci_ask_lead(mtci_ask *ask)
         if (mtci_ask_looked(ask, &look))
             return;
     }
-    if (mtci_cache_gate(ask->cache) != MTC_OK)
-        end_closed(ask);
-    else if (mtci_load_is_mine(ask))
-        mtci_ask_end_circle(ask);
-    else if (!mtci_load_is_held_back(ask) && !mtci_load_run(ask) &&
-             !ask->is_behind)
+    if (mtci_ask_may_load(ask) && !mtci_load_run(ask) && !ask->is_behind)
         mtci_ask_follow(ask);
 }
 
@@ -209,12 +225,9 @@ static mtc_status give_up(const mtci_ask *ask, int64_t *left_ms)
     return *left_ms > 0 ? MTC_OK : MTC_E_TIMEOUT;
 }
 
-/* What a follower does next. */
-typedef enum { WAIT, LEAD, END } follow_step;
-
 /* The follower leaves at its deadline, or because the cache closes. If it
  * just got the seat, the next one gets it. */
-static follow_step leave_locked(mtci_ask *ask, mtc_status status)
+static void leave_locked(mtci_ask *ask, mtc_status status)
 {
     mtci_flight *flight = ask->flight;
     mtci_result none = {MTC_E_CANCELLED, MTCI_OUTCOME_ERROR, {0}};
@@ -227,7 +240,6 @@ static follow_step leave_locked(mtci_ask *ask, mtc_status status)
     else
         mtci_flight_resign_locked(flight, &none);
     fail(ask, status);
-    return END;
 }
 
 /* At its soft time-out a follower takes the stale copy, if there is one, and
@@ -254,33 +266,43 @@ static bool leaves_early_locked(mtci_ask *ask, int64_t *left_ms)
     return true;
 }
 
-static follow_step step(mtci_ask *ask, int64_t *left_ms)
+void mtci_ask_leave(mtci_ask *ask, mtc_status status)
 {
     mtci_flight *flight = ask->flight;
-    follow_step next = WAIT;
-    mtc_status why = give_up(ask, left_ms);
+    pthread_mutex_lock(&flight->slot->mutex);
+    leave_locked(ask, status);
+    pthread_mutex_unlock(&flight->slot->mutex);
+    mtci_flight_wake(flight);
+}
+
+mtci_ask_next mtci_ask_step(mtci_ask *ask, mtc_status why, int64_t *left_ms)
+{
+    mtci_flight *flight = ask->flight;
+    mtci_ask_next next = MTCI_WAIT;
     pthread_mutex_lock(&flight->slot->mutex);
     bool is_done = atomic_load_explicit(&flight->word, memory_order_relaxed) &
                    MTCI_FLIGHT_DONE;
     if (ask->party.is_answered) {
         ask->result = ask->party.result;
-        next = END;
-    } else if (is_done) {
-        next = WAIT; /* the word tells */
-    } else if (why != MTC_OK) {
-        next = leave_locked(ask, why);
-    } else if (flight->seat == &ask->party) {
-        next = LEAD;
-    } else if (leaves_early_locked(ask, left_ms)) {
-        next = END;
+        next = MTCI_END;
+    } else if (!is_done && why != MTC_OK) {
+        leave_locked(ask, why);
+        next = MTCI_END;
+    } else if (!is_done && flight->seat == &ask->party) {
+        next = MTCI_LEAD;
+    } else if (!is_done && leaves_early_locked(ask, left_ms)) {
+        next = MTCI_END;
     }
     pthread_mutex_unlock(&flight->slot->mutex);
     if (why != MTC_OK)
         mtci_flight_wake(flight);
-    return next;
+    if (!is_done || next != MTCI_WAIT)
+        return next;
+    take_result(ask);
+    return MTCI_END;
 }
 
-static follow_step follow(mtci_ask *ask)
+static mtci_ask_next follow(mtci_ask *ask)
 {
     mtci_flight *flight = ask->flight;
     for (;;) {
@@ -289,10 +311,11 @@ static follow_step follow(mtci_ask *ask)
             atomic_load_explicit(&flight->word, memory_order_acquire);
         if ((word & MTCI_FLIGHT_DONE) && !ask->party.is_answered) {
             take_result(ask);
-            return END;
+            return MTCI_END;
         }
-        follow_step next = step(ask, &left_ms);
-        if (next != WAIT)
+        mtc_status why = give_up(ask, &left_ms);
+        mtci_ask_next next = mtci_ask_step(ask, why, &left_ms);
+        if (next != MTCI_WAIT)
             return next;
         mtci_word_wait(&flight->word, word, left_ms);
     }
@@ -301,18 +324,16 @@ static follow_step follow(mtci_ask *ask)
 void mtci_ask_follow(mtci_ask *ask)
 {
     mtci_flight *flight = ask->flight;
-    if (!mtci_thread_wait_begin(flight)) {
-        pthread_mutex_lock(&flight->slot->mutex);
-        leave_locked(ask, MTC_E_DEADLOCK);
-        pthread_mutex_unlock(&flight->slot->mutex);
-        mtci_flight_wake(flight);
+    if (ask->is_circle || !mtci_thread_wait_begin(flight)) {
+        int64_t none_ms = MTCI_FOREVER;
+        mtci_ask_step(ask, MTC_E_DEADLOCK, &none_ms);
         return;
     }
     mtci_flight_sleep_begin(flight);
-    follow_step next = follow(ask);
+    mtci_ask_next next = follow(ask);
     mtci_flight_sleep_end(flight);
     mtci_thread_wait_end();
-    if (next == LEAD)
+    if (next == MTCI_LEAD)
         mtci_ask_lead(ask);
 }
 
@@ -330,14 +351,21 @@ void mtci_ask_abandon(mtci_ask *ask)
     mtci_flight_wake(flight);
 }
 
+mtc_status mtci_ask_end(mtci_ask *ask, mtc_value *value)
+{
+    mtc_status status = ask->result.status;
+    mtci_count_request(&ask->cache->counters, status, ask->result.outcome);
+    *value = ask->result.value;
+    mtci_wait_edge_drop(&ask->edge);
+    if (ask->flight)
+        mtci_flight_release(ask->flight);
+    return status;
+}
+
 mtc_status mtci_ask_finish(mtci_ask *ask, mtc_value *value)
 {
     mtc_cache *cache = ask->cache;
-    mtc_status status = ask->result.status;
-    mtci_count_request(&cache->counters, status, ask->result.outcome);
-    *value = ask->result.value;
-    if (ask->flight)
-        mtci_flight_release(ask->flight);
+    mtc_status status = mtci_ask_end(ask, value);
     mtci_cache_leave(cache);
     pthread_setcancelstate(ask->cancel_state, NULL);
     return status;

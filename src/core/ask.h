@@ -21,12 +21,14 @@ typedef struct mtci_ask {
     uint32_t weight; /* of what is set */
     mtc_loader loader;
     void *ctx;
-    bool has_turn;      /* may load */
-    bool is_behind;     /* nobody waits in it */
-    bool is_refresh;    /* wants better than what memory has */
-    bool is_bulk;       /* one of many, with a bulk loader behind its loader */
-    bool has_passed_on; /* another ask leads the flight that it opened */
-    int cancel_state;   /* of the thread, before the library switched it off */
+    bool has_turn;       /* may load */
+    bool is_behind;      /* nobody waits in it */
+    bool is_refresh;     /* wants better than what memory has */
+    bool is_bulk;        /* one of many, with a bulk loader behind its loader */
+    bool has_passed_on;  /* another ask leads the flight that it opened */
+    bool is_circle;      /* it would wait for the load that it is made for */
+    int cancel_state;    /* of the thread, before the library switched it off */
+    mtci_wait_edge edge; /* from the load that it is made for */
     mtci_flight *flight;
     mtci_party party;
     mtci_result result;
@@ -83,8 +85,15 @@ static inline bool mtci_is_plain(const mtc_strategy *strategy)
 /* Checks a key and hashes it. MTC_OK, MTC_E_INVALID, MTC_E_TOO_LARGE. */
 mtc_status mtci_ask_key(mtci_ask *ask, mtc_slice key);
 
+/* What the tiers that answer at once have; a load that failed lately is not
+ * run again where they have a stale copy. True: result is a hit. */
+bool mtci_ask_find(mtci_ask *ask);
+
 /* Enters the key's flight. False: out of memory, and result says so. */
 bool mtci_ask_enter(mtci_ask *ask);
+
+/* The same for a caller that does not block: the cache is kept by others. */
+bool mtci_ask_join(mtci_ask *ask);
 
 /* Whether this ask opened its flight. */
 static inline bool mtci_ask_leads(const mtci_ask *ask)
@@ -100,6 +109,20 @@ bool mtci_ask_looked(mtci_ask *ask, mtci_look *look);
  * others may load, this thread would never end. */
 void mtci_ask_end_circle(mtci_ask *ask);
 
+/* The leader found nothing, and has a loader. False: it is not to be run, and
+ * result is final. */
+bool mtci_ask_may_load(mtci_ask *ask);
+
+/* What a follower does next; END: result is final. */
+typedef enum { MTCI_WAIT, MTCI_LEAD, MTCI_END } mtci_ask_next;
+
+/* Looks how the flight of a follower stands; why: MTC_OK, or what to leave it
+ * with if it has not ended. Brings *left_ms down to when to look again. */
+mtci_ask_next mtci_ask_step(mtci_ask *ask, mtc_status why, int64_t *left_ms);
+
+/* Leaves the flight, be it as its leader, and ends with status. */
+void mtci_ask_leave(mtci_ask *ask, mtc_status status);
+
 /* Leads to the end, or waits for the flight to end; result is final. */
 void mtci_ask_lead(mtci_ask *ask);
 void mtci_ask_follow(mtci_ask *ask);
@@ -107,7 +130,9 @@ void mtci_ask_follow(mtci_ask *ask);
 /* The caller's thread ends while it follows, or after. */
 void mtci_ask_abandon(mtci_ask *ask);
 
-/* Leaves the flight, counts the request, hands the value out. */
+/* Leaves the flight, counts the request, hands the value out. end: of one that
+ * joined, finish: of one that entered. */
+mtc_status mtci_ask_end(mtci_ask *ask, mtc_value *value);
 mtc_status mtci_ask_finish(mtci_ask *ask, mtc_value *value);
 
 #endif

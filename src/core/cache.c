@@ -10,8 +10,10 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/mutex.h"
 #include "base/sync.h"
 #include "core/flight.h"
+#include "core/queue.h"
 #include "core/settings.h"
 #include "core/spawn.h"
 
@@ -68,6 +70,7 @@ static void memory_free(mtc_cache *cache)
         mtci_lane_fini(&cache->lanes[i]);
     mtci_keeper_fini(&cache->keeper);
     mtci_slots_fini(&cache->slots);
+    pthread_mutex_destroy(&cache->queues_mutex);
     mtci_log_fini(&cache->log);
     mtci_counters_fini(&cache->counters);
     gate_free(cache->gate);
@@ -261,6 +264,7 @@ mtc_status mtci_cache_open_at(const mtc_cache_options *options,
         return mtci_fail(error, MTC_E_NO_MEMORY, "cache", "out of memory");
     memset(cache, 0, sizeof(*cache));
     mtci_slots_init(&cache->slots);
+    mtci_mutex_init(&cache->queues_mutex);
     mtci_keeper_init(&cache->keeper, cache);
     mtc_status status =
         mtci_settings_init(&settings, options, &cache->log, clock, error);
@@ -295,9 +299,12 @@ static void wake_followers(mtc_cache *cache)
     }
 }
 
+/* Queues are users that nobody waits for: they end when they are closed. */
 static bool is_quiet(mtc_cache *cache)
 {
-    if (atomic_load_explicit(&cache->users, memory_order_acquire) > 1)
+    uint32_t users = atomic_load_explicit(&cache->users, memory_order_acquire);
+    if (users > 1 + atomic_load_explicit(&cache->queue_count,
+                                         memory_order_relaxed))
         return false;
     for (size_t i = 0; i < cache->lane_count; i++) {
         if (atomic_load_explicit(&cache->lanes[i].open, memory_order_acquire) >
@@ -344,6 +351,7 @@ mtc_status mtc_cache_close(mtc_cache **variable)
     mtci_pins_await_visitors(cache);
     mtci_loads_close(cache->loads);
     wake_followers(cache);
+    mtci_queues_alert(cache);
     bool is_settled = settle(cache);
     mtci_keeper_stop(&cache->keeper);
     mtci_cache_leave(cache);

@@ -15,6 +15,7 @@
 #include "core/slot.h"
 #include "core/stats.h"
 #include "mtc/cache.h"
+#include "mtc/queue.h"
 
 #define MTCI_GRACE_MS       2000
 #define MTCI_STOP_MS        500 /* for a worker, once the grace time is over */
@@ -27,6 +28,9 @@ enum { MTCI_GATE_FORKED = 0, MTCI_GATE_OPEN = 1, MTCI_GATE_CLOSED = 2 };
 struct mtc_cache {
     _Atomic uint32_t *gate;
     _Atomic uint32_t users;
+    _Atomic uint32_t queue_count; /* of the users: completion queues */
+    pthread_mutex_t queues_mutex; /* guards queues */
+    mtc_queue *queues;
     mtci_clock clock;
     uint64_t seed;
     /* Of the first tier if it answers at once, else a miss. */

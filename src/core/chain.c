@@ -112,8 +112,7 @@ static void take_entry(mtci_lane *lane, mtci_look *look)
     request->value = (mtc_value){0};
 }
 
-/* Until when the caller waits for a tier. */
-static int64_t look_until(const mtci_look *look, int64_t until_ms)
+int64_t mtci_chain_until(const mtci_look *look, int64_t until_ms)
 {
     if (look->hard_at_ms > 0 && look->hard_at_ms < until_ms)
         until_ms = look->hard_at_ms;
@@ -123,10 +122,8 @@ static int64_t look_until(const mtci_look *look, int64_t until_ms)
     return until_ms;
 }
 
-static void take_answer(mtci_lane *lane, mtci_look *look, int64_t until_ms)
+void mtci_chain_take(mtci_lane *lane, mtci_look *look, mtc_status status)
 {
-    mtc_status status =
-        mtci_lane_wait(lane, look->op, look_until(look, until_ms));
     if (status == MTC_OK)
         take_entry(lane, look);
     else if (status == MTC_MISS)
@@ -138,11 +135,11 @@ static void take_answer(mtci_lane *lane, mtci_look *look, int64_t until_ms)
     tell_found(look);
 }
 
-static void look_in_lane(mtci_lane *lane, mtci_look *looks, size_t count,
-                         int64_t until_ms)
+size_t mtci_chain_send(mtci_lane *lane, mtci_look *looks, size_t count)
 {
     mtci_op *chunk[SUBMIT_CHUNK];
     size_t held = 0;
+    size_t sent = 0;
     for (size_t i = 0; i < count; i++) {
         if (looks[i].is_found)
             continue;
@@ -153,6 +150,8 @@ static void look_in_lane(mtci_lane *lane, mtci_look *looks, size_t count,
             note_error(&looks[i], MTC_E_NO_MEMORY);
             continue;
         }
+        sent++;
+        looks[i].op->task = looks[i].task;
         chunk[held++] = looks[i].op;
         if (held == SUBMIT_CHUNK) {
             mtci_lane_submit(lane, chunk, held);
@@ -163,9 +162,19 @@ static void look_in_lane(mtci_lane *lane, mtci_look *looks, size_t count,
     }
     if (held > 0)
         mtci_lane_submit(lane, chunk, held);
+    return sent;
+}
+
+static void look_in_lane(mtci_lane *lane, mtci_look *looks, size_t count,
+                         int64_t until_ms)
+{
+    mtci_chain_send(lane, looks, count);
     for (size_t i = 0; i < count; i++) {
         if (looks[i].op)
-            take_answer(lane, &looks[i], until_ms);
+            mtci_chain_take(lane, &looks[i],
+                            mtci_lane_wait(lane, looks[i].op,
+                                           mtci_chain_until(&looks[i],
+                                                            until_ms)));
     }
 }
 
@@ -184,7 +193,7 @@ static void keep_front(const mtci_lane *lane, mtci_look *look)
     mtc_value_free(value);
 }
 
-static void look_in_front(const mtci_lane *lane, mtci_look *looks, size_t count)
+void mtci_chain_front(const mtci_lane *lane, mtci_look *looks, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         mtci_look *look = &looks[i];
@@ -200,15 +209,8 @@ static void look_in_front(const mtci_lane *lane, mtci_look *looks, size_t count)
     }
 }
 
-void mtci_chain_look(mtc_cache *cache, mtci_look *looks, size_t count,
-                     int64_t until_ms)
+void mtci_chain_end(mtci_look *looks, size_t count)
 {
-    for (size_t i = 0; i < cache->lane_count; i++) {
-        if (i < cache->front_count)
-            look_in_front(&cache->lanes[i], looks, count);
-        else
-            look_in_lane(&cache->lanes[i], looks, count, until_ms);
-    }
     for (size_t i = 0; i < count; i++) {
         mtci_look *look = &looks[i];
         if (look->is_found)
@@ -217,6 +219,18 @@ void mtci_chain_look(mtc_cache *cache, mtci_look *looks, size_t count,
         look->result.outcome =
             look->error ? MTCI_OUTCOME_ERROR : MTCI_OUTCOME_MISS;
     }
+}
+
+void mtci_chain_look(mtc_cache *cache, mtci_look *looks, size_t count,
+                     int64_t until_ms)
+{
+    for (size_t i = 0; i < cache->lane_count; i++) {
+        if (i < cache->front_count)
+            mtci_chain_front(&cache->lanes[i], looks, count);
+        else
+            look_in_lane(&cache->lanes[i], looks, count, until_ms);
+    }
+    mtci_chain_end(looks, count);
 }
 
 /* -- storing ------------------------------------------------------------ */

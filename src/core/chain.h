@@ -24,11 +24,12 @@ typedef struct mtci_look {
     /* Optional: called once the key is found, while others are looked up. */
     void (*found)(struct mtci_look *look);
     void *ctx;
-    mtci_op *op;        /* under way in the tier that is being asked */
-    mtc_status error;   /* first error of a tier, or 0 */
-    int64_t sent_ms;    /* of a hit: when its request left */
-    mtc_facts facts;    /* of a hit */
-    mtci_result result; /* hit, miss or error */
+    mtci_op *op;            /* under way in the tier that is being asked */
+    struct mtci_task *task; /* is told when op is complete; NULL: nobody */
+    mtc_status error;       /* first error of a tier, or 0 */
+    int64_t sent_ms;        /* of a hit: when its request left */
+    mtc_facts facts;        /* of a hit */
+    mtci_result result;     /* hit, miss or error */
 } mtci_look;
 
 /* On what terms an entry is stored. */
@@ -51,6 +52,18 @@ void mtci_chain_expect(const mtc_cache *cache, const uint64_t *hashes,
  * with a result. */
 void mtci_chain_look(mtc_cache *cache, mtci_look *looks, size_t count,
                      int64_t until_ms);
+
+/* The parts of a look, for callers that do not block. front: asks a tier that
+ * answers at once. send: asks another one for all that was not found yet; how
+ * many operations are under way. take: one of them has ended so. end: no tier
+ * is left to be asked. */
+void mtci_chain_front(const mtci_lane *lane, mtci_look *looks, size_t count);
+size_t mtci_chain_send(mtci_lane *lane, mtci_look *looks, size_t count);
+void mtci_chain_take(mtci_lane *lane, mtci_look *look, mtc_status status);
+void mtci_chain_end(mtci_look *looks, size_t count);
+
+/* Until when the caller waits for a tier. */
+int64_t mtci_chain_until(const mtci_look *look, int64_t until_ms);
 
 /* Copies a hit into the tiers above, with what is left of its life. */
 void mtci_chain_promote_locked(mtc_cache *cache, const mtci_look *look);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/sync.h"
+#include "core/task.h"
 
 static mtci_flight *find_locked(mtci_slot *slot, mtc_slice key, uint64_t hash)
 {
@@ -62,6 +63,8 @@ static void open_locked(mtci_slot *slot, mtci_flight *flight, mtci_party *party)
 void mtci_flight_follow_locked(mtci_flight *flight, mtci_party *party)
 {
     party->next = NULL;
+    party->is_listed = true;
+    flight->has_tasks |= party->task != NULL;
     *flight->last = party;
     flight->last = &party->next;
 }
@@ -111,6 +114,17 @@ void mtci_flight_release(mtci_flight *flight)
     free(flight);
 }
 
+static void wake_tasks_locked(mtci_flight *flight)
+{
+    mtci_party *party = flight->has_tasks ? flight->parties : NULL;
+    while (party) {
+        mtci_party *next = party->next;
+        if (party->task)
+            mtci_task_wake(party->task);
+        party = next;
+    }
+}
+
 void mtci_flight_keep_stale(mtci_flight *flight, mtc_value *value,
                             const mtci_copy *copy)
 {
@@ -122,6 +136,7 @@ void mtci_flight_keep_stale(mtci_flight *flight, mtc_value *value,
     pthread_mutex_lock(&flight->slot->mutex);
     *stale = (mtci_stale){*value, *copy};
     atomic_fetch_add_explicit(&flight->word, 2, memory_order_release);
+    wake_tasks_locked(flight);
     pthread_mutex_unlock(&flight->slot->mutex);
     mtci_flight_wake(flight);
     *value = (mtc_value){0};
@@ -147,6 +162,7 @@ void mtci_flight_finish_locked(mtci_flight *flight, const mtci_result *result)
         flight->result.status = MTC_E_NO_MEMORY;
         flight->result.outcome = MTCI_OUTCOME_ERROR;
     }
+    wake_tasks_locked(flight);
     flight->seat = NULL;
     flight->parties = NULL;
     flight->last = &flight->parties;
@@ -167,6 +183,8 @@ static void answer_plain_locked(mtci_flight *flight, const mtci_result *answer)
         *at = party->next;
         party->is_answered = true;
         party->result = *answer;
+        if (party->task)
+            mtci_task_wake(party->task);
     }
     flight->last = at;
 }
@@ -184,6 +202,8 @@ static void seat_locked(mtci_flight *flight, mtci_party *heir)
     mtci_flight_leave_locked(flight, heir);
     flight->seat = heir;
     atomic_fetch_add_explicit(&flight->word, 2, memory_order_release);
+    if (heir->task)
+        mtci_task_wake(heir->task);
 }
 
 void mtci_flight_pass_locked(mtci_flight *flight, const mtci_result *answer,

@@ -29,6 +29,7 @@
 
 struct mtc_bulk;
 struct mtc_cache;
+struct mtci_task;
 
 /* How a request ended. */
 typedef struct mtci_result {
@@ -53,9 +54,12 @@ typedef struct mtci_stale {
     mtci_copy copy;
 } mtci_stale;
 
-/* One caller in a flight; lives on the caller's stack. */
+/* One caller in a flight; lives on the caller's stack, or in its task. */
 typedef struct mtci_party {
     struct mtci_party *next;
+    struct mtci_task *task; /* woken when the party is answered, gets the seat,
+                               or the flight ends; NULL: a thread waits */
+    bool is_listed;         /* has followed; the caller's */
     bool has_loader;
     bool can_look;    /* waits for nothing else meanwhile */
     bool is_opener;   /* opened the flight, and so leads it at first */
@@ -100,7 +104,12 @@ typedef struct mtci_flight {
     mtci_party *seat;          /* who leads; NULL: nobody, or a later answer */
     mtci_party *parties;       /* who follows, the first comer first */
     mtci_party **last;
-    struct mtci_thread *leader; /* who runs its loader: guarded by thread.c */
+    bool has_tasks;             /* among those who ever followed */
+    struct mtci_thread *leader; /* who runs its loader; this and what follows
+                                   is guarded by thread.c */
+    mtci_wait_edge *edges;      /* of its load */
+    struct mtci_flight *seen_next;
+    bool is_seen;
     uint64_t tickets[MTC_TIERS_MAX];
     mtci_stale stale; /* set by the leader, until the flight ends */
     struct mtc_load load;

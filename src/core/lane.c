@@ -8,6 +8,7 @@
 
 #include "base/sync.h"
 #include "core/cache.h"
+#include "core/task.h"
 #include "mtc/strategy.h"
 
 #define SUBMIT_CHUNK 128u
@@ -122,6 +123,8 @@ static void op_done(mtc_request *request)
         pay(op, op->left_debt_id);
     if (before == MTCI_OP_SLEEPING)
         mtci_word_wake(&op->word);
+    if (before == MTCI_OP_OPEN && op->task)
+        mtci_task_answered(op->task);
     atomic_fetch_sub_explicit(&lane->open, 1, memory_order_release);
     if (is_refused)
         mtci_keeper_take_refused(lane->keeper, op);
@@ -138,6 +141,8 @@ static void end_unsent(mtci_op *op, mtc_status status, bool is_skipped)
     if (is_skipped)
         atomic_fetch_add_explicit(&op->lane->skipped, 1, memory_order_relaxed);
     atomic_store_explicit(&op->word, MTCI_OP_DONE, memory_order_release);
+    if (op->task)
+        mtci_task_answered(op->task);
 }
 
 /* A key that the tier cannot hold is not there, and never was. */
@@ -283,12 +288,6 @@ int64_t mtci_lane_life(const mtci_lane *lane, int64_t ttl_ms)
 
 /* -- waiting ------------------------------------------------------------ */
 
-static bool is_done(mtci_op *op)
-{
-    return atomic_load_explicit(&op->word, memory_order_acquire) ==
-           MTCI_OP_DONE;
-}
-
 static void sleep_on(mtci_op *op, int64_t wait_ms)
 {
     uint32_t open = MTCI_OP_OPEN;
@@ -324,7 +323,7 @@ static bool is_let_go(const mtci_lane *lane, const mtci_op *op)
 static mtc_status await(mtci_lane *lane, mtci_op *op, int64_t until_ms)
 {
     bool has_driven = !lane->ops->drive;
-    while (!is_done(op)) {
+    while (!mtci_op_is_done(op)) {
         int64_t now_ms = mtci_clock_ms(&lane->clock);
         if (now_ms >= until_ms && has_driven)
             return MTC_E_TIMEOUT;
@@ -365,16 +364,23 @@ static void note_departure(mtci_lane *lane, const mtci_op *op, bool is_due)
         note_timeout(lane);
 }
 
+bool mtci_lane_depart(mtci_lane *lane, mtci_op *op, mtc_status why, bool is_due)
+{
+    if (!try_leave(op))
+        return false;
+    if (lane->ops->abandon)
+        lane->ops->abandon(lane->tier, &op->request);
+    if (why == MTC_E_TIMEOUT)
+        note_departure(lane, op, is_due);
+    return true;
+}
+
 mtc_status mtci_lane_wait(mtci_lane *lane, mtci_op *op, int64_t until_ms)
 {
     int64_t due_ms = op->request.deadline_ms;
     mtc_status why = await(lane, op, until_ms < due_ms ? until_ms : due_ms);
-    if (why == MTC_OK || !try_leave(op))
+    if (why == MTC_OK || !mtci_lane_depart(lane, op, why, until_ms >= due_ms))
         return op->request.status;
-    if (lane->ops->abandon)
-        lane->ops->abandon(lane->tier, &op->request);
-    if (why == MTC_E_TIMEOUT)
-        note_departure(lane, op, until_ms >= due_ms);
     return why;
 }
 
@@ -390,24 +396,31 @@ static mtc_status owe(mtci_lane *lane, mtci_op *op)
     return MTC_PENDING;
 }
 
+mtc_status mtci_lane_settle_answered(mtci_lane *lane, mtci_op *op)
+{
+    mtc_status status = op->request.status;
+    return is_acknowledged(status) ? status : owe(lane, op);
+}
+
+mtc_status mtci_lane_settle_early(mtci_lane *lane, mtci_op *op, mtc_status why,
+                                  bool is_due, bool *has_left)
+{
+    mtc_status owed = owe(lane, op);
+    *has_left = mtci_lane_depart(lane, op, why, is_due);
+    if (*has_left)
+        return owed;
+    pay(op, op->left_debt_id);
+    return is_acknowledged(op->request.status) ? op->request.status : owed;
+}
+
 mtc_status mtci_lane_settle(mtci_lane *lane, mtci_op *op, int64_t until_ms)
 {
+    bool has_left;
     int64_t due_ms = op->request.deadline_ms;
     mtc_status why = await(lane, op, until_ms < due_ms ? until_ms : due_ms);
-    if (why == MTC_OK) {
-        mtc_status status = op->request.status;
-        return is_acknowledged(status) ? status : owe(lane, op);
-    }
-    mtc_status owed = owe(lane, op);
-    if (!try_leave(op)) {
-        pay(op, op->left_debt_id);
-        return is_acknowledged(op->request.status) ? op->request.status : owed;
-    }
-    if (lane->ops->abandon)
-        lane->ops->abandon(lane->tier, &op->request);
-    if (why == MTC_E_TIMEOUT)
-        note_departure(lane, op, until_ms >= due_ms);
-    return owed;
+    if (why == MTC_OK)
+        return mtci_lane_settle_answered(lane, op);
+    return mtci_lane_settle_early(lane, op, why, until_ms >= due_ms, &has_left);
 }
 
 void mtci_lane_leave(mtci_lane *lane, mtci_op *op)

@@ -110,6 +110,18 @@ mtc_status mtci_lane_wait(mtci_lane *lane, mtci_op *op, int64_t until_ms);
  * owed; MTC_E_BUSY: no room for the debt. */
 mtc_status mtci_lane_settle(mtci_lane *lane, mtci_op *op, int64_t until_ms);
 
+/* For a caller that does not block: leaves an operation before its answer, why
+ * being what it ends with, is_due that the tier had its whole deadline. False:
+ * it was just answered. */
+bool mtci_lane_depart(mtci_lane *lane, mtci_op *op, mtc_status why,
+                      bool is_due);
+
+/* The same two for a set, remove or expire: what settle says of one that was
+ * answered, and of one whose caller leaves. *has_left: as depart. */
+mtc_status mtci_lane_settle_answered(mtci_lane *lane, mtci_op *op);
+mtc_status mtci_lane_settle_early(mtci_lane *lane, mtci_op *op, mtc_status why,
+                                  bool is_due, bool *has_left);
+
 /* Nobody waits for this operation any more. */
 void mtci_lane_leave(mtci_lane *lane, mtci_op *op);
 

@@ -10,6 +10,7 @@
 #include "core/background.h"
 #include "core/bulk.h"
 #include "core/failure.h"
+#include "core/task.h"
 #include "core/turn.h"
 #include "core/value.h"
 
@@ -193,12 +194,17 @@ static void vanish(vanish_guard *guard)
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     mtci_thread_unlead(&guard->leading);
     mtci_load_pass(cache, flight);
-    if (!ask->is_behind)
-        mtci_count_request(&cache->counters, MTC_E_CANCELLED,
-                           MTCI_OUTCOME_ERROR);
+    ask->result = (mtci_result){MTC_E_CANCELLED, MTCI_OUTCOME_ERROR, {0}};
     mtci_load_end(cache, flight, hold);
-    mtci_flight_release(flight);
-    mtci_cache_leave(cache);
+    mtc_value none;
+    if (ask->party.task) {
+        mtci_task_wake(ask->party.task);
+    } else if (ask->is_behind) {
+        mtci_flight_release(flight);
+        mtci_cache_leave(cache);
+    } else {
+        mtci_ask_finish(ask, &none);
+    }
     pthread_setcancelstate(ask->cancel_state, NULL);
 }
 
@@ -312,10 +318,16 @@ void mtci_load_leave_untried(mtci_ask *ask)
     mtci_flight_wake(flight);
 }
 
+bool mtci_load_needs_turn(const mtci_ask *ask)
+{
+    return !ask->has_turn && !ask->edge.parent &&
+           !mtci_thread_leads(ask->cache);
+}
+
 /* False: the ask has ended. */
 static bool take_turn(mtci_ask *ask)
 {
-    if (ask->has_turn || mtci_thread_leads(ask->cache))
+    if (!mtci_load_needs_turn(ask))
         return true;
     mtc_status status = mtci_turn_take(ask->cache, ask->until_ms);
     ask->has_turn = status == MTC_OK;
@@ -328,14 +340,16 @@ static bool take_turn(mtci_ask *ask)
 
 /* -- running -------------------------------------------------------------- */
 
-bool mtci_load_run(mtci_ask *ask)
+bool mtci_load_hand_over(mtci_ask *ask)
+{
+    return !ask->is_behind && !ask->is_bulk &&
+           mtci_is_background(ask->strategy) &&
+           !mtci_thread_leads(ask->cache) && mtci_background_lead(ask);
+}
+
+bool mtci_load_run_here(mtci_ask *ask)
 {
     mtci_flight *flight = ask->flight;
-    if (!ask->is_behind && !ask->is_bulk && mtci_is_background(ask->strategy) &&
-        !mtci_thread_leads(ask->cache) && mtci_background_lead(ask))
-        return false;
-    if (!take_turn(ask))
-        return true;
     mtci_load_begin(ask, NULL);
     mtc_status status = call_loader(ask);
     if (status == MTC_PENDING) {
@@ -346,6 +360,13 @@ bool mtci_load_run(mtci_ask *ask)
     take_value(ask);
     mtci_load_end(ask->cache, flight, flight->load.hold);
     return true;
+}
+
+bool mtci_load_run(mtci_ask *ask)
+{
+    if (mtci_load_hand_over(ask))
+        return false;
+    return !take_turn(ask) || mtci_load_run_here(ask);
 }
 
 mtc_status mtc_load_answer(mtc_load *load, mtc_status status)

@@ -47,4 +47,11 @@ void mtci_load_end(mtc_cache *cache, mtci_flight *flight, mtci_load_hold hold);
  * answer comes later, and the ask follows its own flight. */
 bool mtci_load_run(mtci_ask *ask);
 
+/* Its parts, for a caller that does not block. hand_over: a thread of the cache
+ * loads, and the ask follows. needs_turn: it has none, and is in no load.
+ * run_here: as run, with a turn. */
+bool mtci_load_hand_over(mtci_ask *ask);
+bool mtci_load_needs_turn(const mtci_ask *ask);
+bool mtci_load_run_here(mtci_ask *ask);
+
 #endif

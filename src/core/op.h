@@ -13,6 +13,7 @@
 #include "mtc/tier.h"
 
 struct mtci_lane;
+struct mtci_task;
 
 /* States of an operation's word. */
 enum {
@@ -28,6 +29,8 @@ typedef struct mtci_op {
     struct mtci_op *next; /* in a worker's queue, or the keeper's list */
     _Atomic uint32_t word;
     _Atomic uint32_t refs;
+    struct mtci_task *task; /* is told of the end, unless it has left; or NULL
+                             */
     mtc_verb verb;         /* as sent */
     bool is_turned;        /* sent as a remove, whatever was asked */
     bool is_fill;          /* stores what was loaded or promoted */
@@ -54,6 +57,12 @@ void mtci_op_turn(mtci_op *op);
 
 /* Gives back one count; NULL is fine. The last one frees value and all. */
 void mtci_op_release(mtci_op *op);
+
+static inline bool mtci_op_is_done(const mtci_op *op)
+{
+    return atomic_load_explicit(&op->word, memory_order_acquire) ==
+           MTCI_OP_DONE;
+}
 
 /* The key without the tier's prefix. */
 static inline mtc_slice mtci_op_key(const mtci_op *op)

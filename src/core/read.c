@@ -4,26 +4,9 @@
  * A hit in the front tiers prepares nothing: no ask, no flight, no lock.
  */
 #include "base/hash.h"
-#include "core/ask.h"
 #include "core/background.h"
+#include "core/find.h"
 #include "core/load.h"
-
-/* What the first tier has; what value holds before does not
- * matter, nor does what it holds after a miss. */
-static inline mtc_status find_first(mtc_cache *cache, mtc_slice key,
-                                    uint64_t hash, mtc_value *value)
-{
-    int64_t now_ms = mtci_clock_soon_ms(&cache->clock);
-    return cache->find(cache->first, key, hash, now_ms, value);
-}
-
-static inline mtc_status count_hit(mtc_cache *cache)
-{
-    mtci_pins *pins = mtci_self.pins;
-    mtci_count_for(&cache->counters, pins, MTCI_COUNT_HITS, 1);
-    mtci_pins_part(pins);
-    return MTC_OK;
-}
 
 /* The first tier had no plain hit but *status: perhaps it will do, or another
  * of the tiers that answer at once has one. */
@@ -120,10 +103,10 @@ mtc_status mtc_cache_get(mtc_cache *cache, mtc_slice key, mtc_value *value)
     if (!value || !mtci_visit_plain(cache, key))
         return get_unusually(cache, key, value);
     uint64_t hash = mtci_hash(key, cache->seed);
-    mtc_status status = find_first(cache, key, hash, value);
+    mtc_status status = mtci_find_first(cache, key, hash, value);
     if (__builtin_expect(status != MTC_OK, 0))
         return get_further(cache, key, hash, status, value);
-    return count_hit(cache);
+    return mtci_find_counted(cache);
 }
 
 mtc_status mtc_cache_read(mtc_cache *cache, mtc_slice key, void *buffer,
@@ -163,7 +146,7 @@ static bool find_stale(mtci_ask *ask)
     return true;
 }
 
-static bool find_in_front(mtci_ask *ask)
+bool mtci_ask_find(mtci_ask *ask)
 {
     if (!mtci_chain_find(ask->cache, ask->key, ask->hash, ask->flags,
                          &ask->result))
@@ -190,7 +173,7 @@ static mtc_status get_or_load(mtc_cache *cache, mtc_slice key,
     if (status == MTC_OK) {
         ask.loader = loader;
         ask.ctx = ctx;
-        if (!find_in_front(&ask))
+        if (!mtci_ask_find(&ask))
             return ask_below(&ask, pins, value);
         status = ask.result.status;
         mtci_count_request(&cache->counters, status, ask.result.outcome);
@@ -264,12 +247,12 @@ mtc_status mtc_cache_get_or_load(mtc_cache *cache, mtc_slice key,
     if (!strategy)
         strategy = &cache->strategy;
     uint64_t hash = mtci_hash(key, cache->seed);
-    mtc_status status = find_first(cache, key, hash, value);
+    mtc_status status = mtci_find_first(cache, key, hash, value);
     if (__builtin_expect(status == MTC_OK, 1)) {
         if (__builtin_expect(mtci_refreshes(strategy), 0))
             refresh_hit(cache, key, hash, (source){strategy, loader, ctx},
                         value);
-        return count_hit(cache);
+        return mtci_find_counted(cache);
     }
     bool is_found = find_further(cache, key, hash, &status, value);
     mtci_pins_part(mtci_self.pins);

@@ -8,8 +8,9 @@
 
 #include "core/flight.h"
 
-/* Guards leader of every flight and waiting of every thread. Taken around
- * loads and nested waits only; nothing else is taken while it is held. */
+/* Guards leader, edges and what was seen of every flight, and waiting of
+ * every thread. Taken around loads, nested waits and edges only; nothing else
+ * is taken while it is held. */
 static pthread_mutex_t circle_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 void mtci_thread_lead(mtci_leading *leading)
@@ -30,14 +31,70 @@ void mtci_thread_unlead(mtci_leading *leading)
     pthread_mutex_unlock(&circle_mutex);
 }
 
-static bool leads_back_locked(const mtci_flight *flight)
+/* Appends a flight to the list of those that were seen, if it is new there. */
+static mtci_flight *see_locked(mtci_flight *last, mtci_flight *flight)
 {
-    while (flight && flight->leader) {
-        if (flight->leader == &mtci_self)
-            return true;
-        flight = flight->leader->waiting;
+    if (!flight || flight->is_seen)
+        return last;
+    flight->is_seen = true;
+    flight->seen_next = NULL;
+    if (last)
+        last->seen_next = flight;
+    return flight;
+}
+
+static mtci_flight *see_further_locked(mtci_flight *last,
+                                       const mtci_flight *flight)
+{
+    if (flight->leader)
+        last = see_locked(last, flight->leader->waiting);
+    for (const mtci_wait_edge *e = flight->edges; e; e = e->next)
+        last = see_locked(last, e->flight);
+    return last;
+}
+
+/* Whether what flight waits for, directly or not, is the flight to; NULL: one
+ * that this thread leads. */
+static bool leads_back_locked(mtci_flight *flight, const mtci_flight *to)
+{
+    bool is_circle = false;
+    mtci_flight *last = see_locked(NULL, flight);
+    for (mtci_flight *f = flight; f; f = f->seen_next) {
+        is_circle |= to ? f == to : f->leader == &mtci_self;
+        last = see_further_locked(last, f);
     }
-    return false;
+    for (mtci_flight *f = flight; f; f = f->seen_next)
+        f->is_seen = false;
+    return is_circle;
+}
+
+bool mtci_wait_edge_add(mtci_wait_edge *edge, mtci_flight *flight)
+{
+    mtci_flight *parent = edge->parent;
+    if (!parent)
+        return true;
+    atomic_fetch_add_explicit(&parent->refs, 1, memory_order_relaxed);
+    pthread_mutex_lock(&circle_mutex);
+    bool is_circle = leads_back_locked(flight, parent);
+    edge->flight = flight;
+    edge->next = parent->edges;
+    parent->edges = edge;
+    pthread_mutex_unlock(&circle_mutex);
+    return !is_circle;
+}
+
+void mtci_wait_edge_drop(mtci_wait_edge *edge)
+{
+    if (!edge->flight)
+        return;
+    pthread_mutex_lock(&circle_mutex);
+    mtci_wait_edge **at = &edge->parent->edges;
+    while (*at != edge)
+        at = &(*at)->next;
+    *at = edge->next;
+    pthread_mutex_unlock(&circle_mutex);
+    edge->flight = NULL;
+    mtci_flight_release(edge->parent);
 }
 
 bool mtci_thread_wait_begin(mtci_flight *flight)
@@ -45,7 +102,7 @@ bool mtci_thread_wait_begin(mtci_flight *flight)
     if (!mtci_self.leading)
         return true;
     pthread_mutex_lock(&circle_mutex);
-    bool is_circle = leads_back_locked(flight);
+    bool is_circle = leads_back_locked(flight, NULL);
     if (!is_circle)
         mtci_self.waiting = flight;
     pthread_mutex_unlock(&circle_mutex);

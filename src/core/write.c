@@ -121,6 +121,15 @@ static mtc_status merge(mtc_verb verb, mtc_status so_far, mtc_status status)
     return status == MTC_PENDING ? MTC_PENDING : so_far;
 }
 
+static void lower_fence(mtc_cache *cache, mtci_write *write)
+{
+    mtci_slot *slot = mtci_slot_of(&cache->slots, write->mark.hash);
+    pthread_mutex_lock(&slot->mutex);
+    mtci_mark_end_locked(slot, &write->mark);
+    pthread_mutex_unlock(&slot->mutex);
+    drop_ops(write);
+}
+
 mtc_status mtci_write_end(mtc_cache *cache, mtci_write *write, int64_t until_ms)
 {
     mtc_status result = MTC_OK;
@@ -129,12 +138,60 @@ mtc_status mtci_write_end(mtc_cache *cache, mtci_write *write, int64_t until_ms)
             mtci_lane_settle(&cache->lanes[i], write->ops[i], until_ms);
         result = merge(write->verb, result, status);
     }
-    mtci_slot *slot = mtci_slot_of(&cache->slots, write->mark.hash);
-    pthread_mutex_lock(&slot->mutex);
-    mtci_mark_end_locked(slot, &write->mark);
-    pthread_mutex_unlock(&slot->mutex);
-    drop_ops(write);
+    lower_fence(cache, write);
     return result;
+}
+
+/* -- for a task ----------------------------------------------------------- */
+
+size_t mtci_write_attach(mtc_cache *cache, mtci_write *write, mtci_task *task)
+{
+    for (size_t i = cache->front_count; i < cache->lane_count; i++)
+        write->ops[i]->task = task;
+    write->is_open = true;
+    return cache->lane_count - cache->front_count;
+}
+
+static void settle_one(mtci_write *write, mtci_op **op, mtc_status why,
+                       int64_t now_ms)
+{
+    mtci_lane *lane = (*op)->lane;
+    mtci_task *task = (*op)->task;
+    int64_t due_ms = (*op)->request.deadline_ms;
+    bool is_done = mtci_op_is_done(*op);
+    bool has_left = false;
+    mtc_status status;
+    if (!is_done && why == MTC_OK && now_ms < due_ms) {
+        if (due_ms < write->due_ms)
+            write->due_ms = due_ms;
+        return;
+    }
+    if (is_done)
+        status = mtci_lane_settle_answered(lane, *op);
+    else
+        status = mtci_lane_settle_early(lane, *op,
+                                        why == MTC_OK ? MTC_E_TIMEOUT : why,
+                                        now_ms >= due_ms, &has_left);
+    if (has_left && task)
+        mtci_task_left(task);
+    write->status = merge(write->verb, write->status, status);
+    mtci_op_release(*op);
+    *op = NULL;
+}
+
+bool mtci_write_step(mtc_cache *cache, mtci_write *write, mtc_status why,
+                     int64_t now_ms)
+{
+    write->due_ms = MTC_NO_END;
+    for (size_t i = 0; i < cache->lane_count; i++) {
+        if (write->ops[i])
+            settle_one(write, &write->ops[i], why, now_ms);
+    }
+    if (write->due_ms != MTC_NO_END)
+        return false;
+    lower_fence(cache, write);
+    write->is_open = false;
+    return true;
 }
 
 /* -- the public calls --------------------------------------------------- */
