@@ -85,6 +85,11 @@ mtci_redis_settings *mtci_client_settings(mtci_redis_client *client)
     return &client->settings;
 }
 
+void mtci_client_watch(mtci_redis_client *client, mtci_watch *watch)
+{
+    client->watch = watch;
+}
+
 /* Takes a command in, or says why not. */
 static mtc_status admit_locked(mtci_redis_client *client,
                                mtci_redis_command *command, int64_t now_ms)

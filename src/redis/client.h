@@ -33,6 +33,7 @@
 #define MTCI_CLIENT_TELL_MS 60000
 
 typedef struct mtci_redis_client mtci_redis_client;
+struct mtci_watch;
 
 /* What a caller of drive waits for. */
 typedef struct mtci_awaited {
@@ -52,6 +53,10 @@ void mtci_client_free(mtci_redis_client *client);
 /* May be changed until the first submit. */
 mtci_redis_settings *mtci_client_settings(mtci_redis_client *client);
 
+/* Has the connection watched; before the first submit. The watch outlives the
+ * client. */
+void mtci_client_watch(mtci_redis_client *client, struct mtci_watch *watch);
+
 /* Takes the commands, in order. Each ends by its done: here with
  * MTC_E_UNAVAILABLE or MTC_E_DENIED while the server is away, with MTC_E_BUSY
  * over a limit; later otherwise, with MTC_E_TIMEOUT if its deadline passes
@@ -61,7 +66,8 @@ void mtci_client_submit(mtci_redis_client *client,
 
 /* Drives until awaited is complete or until_ms has passed. awaited NULL: while
  * there is something outstanding; at once when another thread drives. until_ms
- * in the past: sends and takes in what can be without waiting. */
+ * in the past: sends and takes in what can be without waiting; an idle
+ * connection that is watched is looked at as well. */
 void mtci_client_drive(mtci_redis_client *client, const mtci_awaited *awaited,
                        int64_t until_ms);
 

@@ -309,13 +309,22 @@ static void lead(mtci_redis_client *client, const mtci_awaited *awaited,
     for (bool has_looked = false;; has_looked = true) {
         int64_t now_ms = mtci_clock_ms(&client->settings.clock);
         work(client, now_ms, events, false);
-        if (awaited ? awaited->is_complete(awaited->ctx)
-                    : !has_outstanding(client))
+        bool is_idle = !awaited && !has_outstanding(client);
+        if (awaited && awaited->is_complete(awaited->ctx))
+            return;
+        if (is_idle && (has_looked || !mtci_watch_is_on(client->watch)))
             return;
         if (has_looked && now_ms >= until_ms)
             return;
-        events = rest(client, now_ms, until_ms);
+        events = rest(client, now_ms, is_idle ? now_ms : until_ms);
     }
+}
+
+/* The role is given up. */
+static void leave(mtci_redis_client *client)
+{
+    mtci_watch_conn(client->watch, &client->watched, &client->conn, client);
+    mtci_role_hand_on(&client->role);
 }
 
 void mtci_client_drive(mtci_redis_client *client, const mtci_awaited *awaited,
@@ -325,7 +334,7 @@ void mtci_client_drive(mtci_redis_client *client, const mtci_awaited *awaited,
                         until_ms))
         return;
     lead(client, awaited, until_ms);
-    mtci_role_hand_on(&client->role);
+    leave(client);
 }
 
 void mtci_client_tend(mtci_redis_client *client)
@@ -334,5 +343,5 @@ void mtci_client_tend(mtci_redis_client *client)
         return;
     int64_t now_ms = mtci_clock_ms(&client->settings.clock);
     work(client, now_ms, rest(client, now_ms, 0), true);
-    mtci_role_hand_on(&client->role);
+    leave(client);
 }

@@ -13,6 +13,7 @@
 #include "redis/conn.h"
 #include "redis/master.h"
 #include "redis/role.h"
+#include "redis/watch.h"
 
 struct mtci_redis_client {
     pthread_mutex_t mutex;
@@ -28,8 +29,10 @@ struct mtci_redis_client {
 
     int wake_fd;
     mtci_redis_settings settings;
+    mtci_watch *watch; /* NULL: none */
 
     /* The driver's. */
+    mtci_watched watched;
     mtci_redis_conn conn;
     mtci_master *master;      /* NULL: settings say where the server is */
     int64_t replica_ms;       /* a replica is not left before this */

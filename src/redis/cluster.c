@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
+#include "redis/watch.h"
 
 mtc_status mtci_cluster_new(const mtci_redis_settings *settings,
                             const mtci_address *seeds, size_t seed_count,
@@ -59,6 +60,11 @@ void mtci_cluster_free(mtci_redis_cluster *cluster)
 mtci_redis_settings *mtci_cluster_settings(mtci_redis_cluster *cluster)
 {
     return &cluster->settings;
+}
+
+void mtci_cluster_watch(mtci_redis_cluster *cluster, mtci_watch *watch)
+{
+    cluster->topology.watch = watch;
 }
 
 void mtci_cluster_route(mtci_redis_cluster *cluster,

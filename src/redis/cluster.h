@@ -50,6 +50,9 @@ void mtci_cluster_free(mtci_redis_cluster *cluster);
 /* May be changed until the first submit. */
 mtci_redis_settings *mtci_cluster_settings(mtci_redis_cluster *cluster);
 
+/* As mtci_client_watch, for all nodes. */
+void mtci_cluster_watch(mtci_redis_cluster *cluster, struct mtci_watch *watch);
+
 /* Says which key a command is about, before it is submitted. place: a word of
  * the owner's that stays until done; drive and abandon need it. */
 void mtci_cluster_route(mtci_redis_cluster *cluster,

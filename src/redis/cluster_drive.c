@@ -6,6 +6,7 @@
 #include "redis/cluster_state.h"
 
 #include "base/sync.h"
+#include "redis/watch.h"
 
 /* Nodes that one look after others takes in. */
 #define LOOK_NODES_MAX 32
@@ -53,6 +54,17 @@ static size_t neglected_locked(mtci_redis_cluster *cluster, uint64_t but,
     return count;
 }
 
+static void drive_nodes(mtci_redis_cluster *cluster, mtci_node *const *nodes,
+                        size_t count, int64_t until_ms)
+{
+    for (size_t i = 0; i < count; i++)
+        mtci_client_drive(nodes[i]->client, NULL, until_ms);
+    pthread_mutex_lock(&cluster->mutex);
+    for (size_t i = 0; i < count; i++)
+        nodes[i]->users--;
+    pthread_mutex_unlock(&cluster->mutex);
+}
+
 /* Drives what nobody else does, but for one node; until_ms in the past: sends
  * and takes in what can be. */
 static void drive_neglected(mtci_redis_cluster *cluster, uint64_t but,
@@ -62,14 +74,38 @@ static void drive_neglected(mtci_redis_cluster *cluster, uint64_t but,
     pthread_mutex_lock(&cluster->mutex);
     size_t count = neglected_locked(cluster, but, nodes);
     pthread_mutex_unlock(&cluster->mutex);
+    if (count > 0)
+        drive_nodes(cluster, nodes, count, until_ms);
+}
+
+static bool is_among(void *const *clients, size_t count, const void *client)
+{
+    while (count > 0 && clients[count - 1] != client)
+        count--;
+    return count > 0;
+}
+
+/* Nodes with nothing open whose connections have something to do: a server
+ * that hung up. They would go on saying so. */
+static void drive_signalled(mtci_redis_cluster *cluster)
+{
+    void *clients[LOOK_NODES_MAX];
+    mtci_node *nodes[LOOK_NODES_MAX];
+    size_t found = 0;
+    size_t count = mtci_watch_signalled(cluster->topology.watch, clients,
+                                        LOOK_NODES_MAX);
     if (count == 0)
         return;
-    for (size_t i = 0; i < count; i++)
-        mtci_client_drive(nodes[i]->client, NULL, until_ms);
     pthread_mutex_lock(&cluster->mutex);
-    for (size_t i = 0; i < count; i++)
-        nodes[i]->users--;
+    for (uint16_t i = 0; i < cluster->topology.count && found < count; i++) {
+        mtci_node *node = mtci_cluster_node(cluster, i);
+        if (!node || !is_among(clients, count, node->client))
+            continue;
+        node->users++;
+        nodes[found++] = node;
+    }
     pthread_mutex_unlock(&cluster->mutex);
+    drive_nodes(cluster, nodes, found, 0);
 }
 
 /* The node to drive for a place: for a parked command the one that is asked
@@ -133,6 +169,7 @@ void mtci_cluster_drive(mtci_redis_cluster *cluster, const uint64_t *place,
         if (!awaited) {
             drive_neglected(cluster, MTCI_PLACE_PARKED, 0);
             drive_neglected(cluster, MTCI_PLACE_PARKED, until_ms);
+            drive_signalled(cluster);
             return;
         }
         int64_t now_ms = mtci_clock_ms(&cluster->settings.clock);

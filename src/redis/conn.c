@@ -226,6 +226,7 @@ void mtci_conn_init(mtci_redis_conn *conn, const mtci_redis_settings *settings)
 void mtci_conn_open(mtci_redis_conn *conn, int64_t now_ms)
 {
     conn->state = MTCI_CONN_DIALLING;
+    conn->opened++;
     conn->deadline_ms = now_ms + conn->settings->connect_ms;
     conn->is_full = false;
     conn->has_answered = false;

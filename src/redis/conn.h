@@ -55,6 +55,7 @@ typedef struct mtci_redis_conn {
     mtci_conn_state state;
     mtci_dial dial;
     int fd;
+    uint32_t opened; /* counts connections */
     mtci_transport transport;
     mtci_resp_reader reader;
     int64_t deadline_ms; /* to be ready by */

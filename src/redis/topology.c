@@ -14,10 +14,10 @@ static void node_free(mtci_node *node)
     free(node);
 }
 
-static mtci_node *node_new(const mtci_redis_settings *settings,
+static mtci_node *node_new(const mtci_topology *topology,
                            const mtci_address *address)
 {
-    mtci_redis_settings own = *settings;
+    mtci_redis_settings own = *topology->settings;
     mtci_node *node = calloc(1, sizeof *node);
     if (!node)
         return NULL;
@@ -28,10 +28,12 @@ static mtci_node *node_new(const mtci_redis_settings *settings,
     own.log = NULL; /* the breaker tells */
     mtc_status status = mtci_client_new(&own, &node->client);
     explicit_bzero(&own, sizeof own);
-    if (status == MTC_OK)
-        return node;
-    free(node);
-    return NULL;
+    if (status != MTC_OK) {
+        free(node);
+        return NULL;
+    }
+    mtci_client_watch(node->client, topology->watch);
+    return node;
 }
 
 void mtci_topology_init(mtci_topology *topology,
@@ -85,7 +87,7 @@ uint16_t mtci_topology_node(mtci_topology *topology,
     uint16_t index = free_index(topology);
     if (index == MTCI_NODE_NONE)
         return MTCI_NODE_NONE;
-    topology->nodes[index] = node_new(topology->settings, address);
+    topology->nodes[index] = node_new(topology, address);
     return topology->nodes[index] ? index : MTCI_NODE_NONE;
 }
 

@@ -40,6 +40,7 @@ typedef struct mtci_node {
 
 typedef struct mtci_topology {
     const mtci_redis_settings *settings;
+    struct mtci_watch *watch; /* of the clients; NULL: none */
     mtci_node *nodes[MTCI_NODES_MAX];
     uint16_t count; /* nodes have indices below; some may be NULL */
     uint16_t owners[MTCI_SLOT_COUNT];

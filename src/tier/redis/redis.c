@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "redis/watch.h"
 #include "tier/redis/bulk.h"
 #include "tier/redis/options.h"
 #include "tier/redis/refusals.h"
@@ -23,6 +24,7 @@ typedef struct redis_tier {
     mtc_tier base;
     mtci_redis_client *client; /* one of the two */
     mtci_redis_cluster *cluster;
+    mtci_watch watch;
     mtci_redis_form form; /* constant once attached */
     const mtc_tier_host *host;
     mtci_redis_refusals refusals;
@@ -234,6 +236,11 @@ static void redis_tend(mtc_tier *base, int64_t now_ms)
         mtci_cluster_drive(tier->cluster, NULL, NULL, 0);
 }
 
+static int redis_descriptor(mtc_tier *base)
+{
+    return mtci_watch_descriptor(&((redis_tier *)base)->watch);
+}
+
 static void redis_usage(mtc_tier *base, mtc_tier_usage *out)
 {
     redis_tier *tier = (redis_tier *)base;
@@ -253,6 +260,10 @@ static mtc_status redis_attach(mtc_tier *base, const mtc_tier_host *host)
                                         ? mtci_cluster_settings(tier->cluster)
                                         : mtci_client_settings(tier->client);
     tier->host = host;
+    if (tier->cluster)
+        mtci_cluster_watch(tier->cluster, &tier->watch);
+    else
+        mtci_client_watch(tier->client, &tier->watch);
     settings->clock = (mtci_clock){host->now_ms, host->ctx, false};
     settings->log = host->log;
     settings->log_ctx = host->ctx;
@@ -272,6 +283,7 @@ static void redis_close(mtc_tier *base)
     mtci_client_free(tier->client);
     mtci_cluster_free(tier->cluster);
     mtci_redis_sentinels_free(tier->sentinels);
+    mtci_watch_fini(&tier->watch);
     free(tier);
 }
 
@@ -336,6 +348,7 @@ static mtc_status redis_open(const mtci_url *url, const void *options,
     if (!tier)
         return mtci_fail(error, MTC_E_NO_MEMORY, PART, "redis: out of memory");
     tier->base.ops = &redis_ops;
+    mtci_watch_init(&tier->watch);
     mtc_status status = make_link(tier, url, options, error);
     if (status == MTC_OK)
         *out = &tier->base;
@@ -373,6 +386,7 @@ static const mtc_tier_ops redis_ops = {
     .tend = redis_tend,
     .usage = redis_usage,
     .close = redis_close,
+    .descriptor = redis_descriptor,
 };
 
 #define SCHEMES_OF_MANY                                                        \
