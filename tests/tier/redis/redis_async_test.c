@@ -1,0 +1,314 @@
+/*
+ * labels: quick server
+ *
+ * Completion queues over a real Redis: one thread that does all the I/O, with
+ * ten thousand calls outstanding, and servers that go away.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <malloc.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "support/queue_rig.h"
+#include "support/redis_cluster.h"
+#include "support/redis_rig.h"
+
+#define OUTSTANDING 10000
+/* Of the process, for each call: task, flight, operation, command. */
+#define CALL_BYTES_MAX 8192u
+
+static test_server server;
+static mtc_cache *cache;
+static mtc_queue *queue;
+static mtc_tier_ops ops;
+static const mtc_tier_ops *real_ops;
+static pthread_t owner;
+static _Atomic bool others_drive;
+
+/* Nobody else's drive does anything: what moves, the owner has moved. */
+static void drive_owned(mtc_tier *tier, const mtc_request *awaited,
+                        int64_t until_ms)
+{
+    if (atomic_load(&others_drive) || pthread_equal(pthread_self(), owner))
+        real_ops->drive(tier, awaited, until_ms);
+}
+
+static void open_cache(const char *url, int64_t deadline_ms)
+{
+    mtc_tier_config tiers[2] = {MTC_TIER_CONFIG_INIT, MTC_TIER_CONFIG_INIT};
+    mtc_cache_options options = MTC_CACHE_OPTIONS_INIT;
+    assert_int_equal(mtc_tier_open("memory?size=16MiB", NULL, &tiers[0]),
+                     MTC_OK);
+    assert_int_equal(mtc_tier_open(url, NULL, &tiers[1]), MTC_OK);
+    owner = pthread_self();
+    real_ops = tiers[1].tier->ops;
+    ops = *real_ops;
+    ops.drive = drive_owned;
+    tiers[1].tier->ops = &ops;
+    atomic_store(&others_drive, false);
+    tiers[1].deadline_ms = deadline_ms;
+    options.tier_configs = tiers;
+    options.tier_count = 2;
+    options.log_level = 5;
+    assert_int_equal(mtc_cache_open(&options, NULL, &cache), MTC_OK);
+    assert_int_equal(mtc_queue_open(cache, &queue), MTC_OK);
+}
+
+static void close_cache(void)
+{
+    assert_int_equal(mtc_queue_close(&queue), MTC_OK);
+    mtc_cache_close(&cache);
+}
+
+static int start(void **state)
+{
+    (void)state;
+    if (test_server_installed(TEST_REDIS))
+        assert_true(test_server_start(&server, TEST_REDIS, NULL));
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    test_server_stop(&server);
+    return 0;
+}
+
+static mtc_slice key_of(int i)
+{
+    static char key[16];
+    snprintf(key, sizeof(key), "key:%d", i);
+    return mtc_str(key);
+}
+
+static mtct_heard all[OUTSTANDING];
+
+/* As an event loop does it, but that it relies on the descriptor alone; how
+ * many callbacks have run. */
+static size_t loop_awake(size_t wanted)
+{
+    struct pollfd fd = {.fd = mtc_queue_descriptor(queue), .events = POLLIN};
+    size_t ran = 0;
+    while (ran < wanted) {
+        if (poll(&fd, 1, 5000) <= 0)
+            break;
+        ran += mtc_queue_drain(queue);
+    }
+    return ran;
+}
+
+/* As an event loop does it; how many callbacks have run. */
+static size_t loop(size_t wanted, int64_t ms_max)
+{
+    struct pollfd fd = {.fd = mtc_queue_descriptor(queue), .events = POLLIN};
+    int64_t until_ms = mtci_boot_ms() + ms_max;
+    size_t ran = 0;
+    while (ran < wanted && mtci_boot_ms() < until_ms) {
+        poll(&fd, 1, (int)mtc_queue_wait_ms(queue));
+        ran += mtc_queue_drain(queue);
+    }
+    return ran;
+}
+
+static void begin_sets(int count)
+{
+    for (int i = 0; i < count; i++) {
+        all[i] = (mtct_heard){0};
+        assert_int_equal(mtc_cache_set_async(queue, key_of(i), mtc_str("v"),
+                                             NULL, mtct_hear, &all[i]),
+                         MTC_PENDING);
+    }
+}
+
+static void begin_gets(int count)
+{
+    mtc_call call = MTC_CALL_INIT;
+    call.flags = MTC_CALL_SKIP_MEMORY | MTC_CALL_NO_PROMOTE;
+    for (int i = 0; i < count; i++) {
+        all[i] = (mtct_heard){0};
+        assert_int_equal(mtc_cache_get_async(queue, key_of(i), &call, mtct_hear,
+                                             &all[i]),
+                         MTC_PENDING);
+    }
+}
+
+static void expect_all(int count, mtc_status status, const char *text)
+{
+    for (int i = 0; i < count; i++)
+        mtct_assert_heard(&all[i], status, text);
+}
+
+static size_t heap_bytes(void)
+{
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+
+static void ten_thousand_calls_may_be_outstanding(void **state)
+{
+    (void)state;
+    test_server_require(TEST_REDIS);
+    open_cache(server.url, 20000);
+    begin_sets(OUTSTANDING);
+    assert_int_equal(loop_awake(OUTSTANDING), OUTSTANDING);
+    expect_all(OUTSTANDING, MTC_OK, "");
+    size_t before = heap_bytes();
+    begin_gets(OUTSTANDING);
+    size_t held = heap_bytes() - before;
+    assert_in_range(held, 1, (size_t)OUTSTANDING * CALL_BYTES_MAX);
+    assert_int_equal(loop_awake(OUTSTANDING), OUTSTANDING);
+    expect_all(OUTSTANDING, MTC_OK, "v");
+    close_cache();
+}
+
+/* Whether the descriptor comes to rest when nothing is to be done. */
+static bool comes_to_rest(void)
+{
+    struct pollfd fd = {.fd = mtc_queue_descriptor(queue), .events = POLLIN};
+    for (int i = 0; i < 1000; i++) {
+        if (poll(&fd, 1, 20) == 0)
+            return true;
+        mtc_queue_drain(queue);
+    }
+    return false;
+}
+
+static void a_server_that_is_killed_fails_the_calls_and_comes_back(void **state)
+{
+    (void)state;
+    test_server_require(TEST_REDIS);
+    open_cache(server.url, 2000);
+    begin_gets(1);
+    assert_int_equal(loop(1, 10000), 1);
+    assert_true(comes_to_rest());
+    begin_gets(100);
+    test_server_kill(&server);
+    assert_int_equal(loop(100, 10000), 100);
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(all[i].count, 1);
+        assert_true(all[i].status < 0);
+    }
+    assert_true(comes_to_rest());
+    assert_true(test_server_restart(&server));
+    atomic_store(&others_drive, true); /* the keeper asks if it is back */
+    for (int tries = 0; all[0].status != MTC_MISS; tries++) {
+        assert_true(tries < 500);
+        begin_gets(1);
+        assert_int_equal(loop(1, 10000), 1);
+        poll(NULL, 0, 10);
+    }
+    close_cache();
+}
+
+static void a_server_that_hangs_up_leaves_the_descriptor_quiet(void **state)
+{
+    (void)state;
+    test_server_require(TEST_REDIS);
+    open_cache(server.url, 2000);
+    begin_gets(1);
+    assert_int_equal(loop(1, 10000), 1);
+    char text[64];
+    mtci_redis_client *other = redis_rig_client(server.port);
+    redis_rig_ask(other, MTCI_REPLY_INTEGER, "CLIENT KILL TYPE normal", text,
+                  sizeof(text));
+    mtci_client_free(other);
+    assert_true(comes_to_rest());
+    begin_gets(1);
+    assert_int_equal(loop(1, 10000), 1);
+    mtct_assert_heard(&all[0], MTC_OK, "v");
+    close_cache();
+}
+
+static void a_silent_server_is_given_up_at_the_deadline(void **state)
+{
+    (void)state;
+    test_server_require(TEST_REDIS);
+    open_cache(server.url, 100);
+    test_server_pause(&server);
+    begin_gets(10);
+    assert_int_equal(loop(10, 10000), 10);
+    test_server_resume(&server);
+    for (int i = 0; i < 10; i++)
+        assert_true(all[i].status < 0);
+    close_cache();
+}
+
+static void many_keys_are_one_call(void **state)
+{
+    static mtc_item items[2000];
+    static char keys[2000][16];
+    mtct_heard heard = {0};
+    (void)state;
+    test_server_require(TEST_REDIS);
+    open_cache(server.url, 10000);
+    for (int i = 0; i < 2000; i++) {
+        snprintf(keys[i], sizeof(keys[i]), "many:%d", i);
+        items[i] = (mtc_item){.key = mtc_str(keys[i]), .bytes = mtc_str("v")};
+    }
+    mtc_cache_set_many_async(queue, items, 2000, NULL, mtct_hear_many, &heard);
+    assert_int_equal(loop(1, 10000), 1);
+    mtct_assert_heard(&heard, MTC_OK, NULL);
+    mtc_call call = MTC_CALL_INIT;
+    call.flags = MTC_CALL_SKIP_MEMORY | MTC_CALL_NO_PROMOTE;
+    heard = (mtct_heard){0};
+    mtc_cache_get_many_async(queue, items, 2000, &call, mtct_hear_many, &heard);
+    assert_int_equal(loop(1, 10000), 1);
+    mtct_assert_heard(&heard, MTC_OK, NULL);
+    for (int i = 0; i < 2000; i++) {
+        assert_memory_equal(items[i].value.data, "v", 1);
+        mtc_value_free(&items[i].value);
+    }
+    close_cache();
+}
+
+static void a_cluster_is_driven_by_one_descriptor(void **state)
+{
+    static test_cluster cluster;
+    (void)state;
+    test_server_require(TEST_REDIS);
+    assert_true(test_cluster_start(&cluster));
+    open_cache(cluster.url, 10000);
+    begin_sets(1000);
+    assert_int_equal(loop(1000, 20000), 1000);
+    expect_all(1000, MTC_OK, "");
+    begin_gets(1000);
+    assert_int_equal(loop_awake(1000), 1000);
+    expect_all(1000, MTC_OK, "v");
+    assert_true(comes_to_rest());
+    test_server_kill(&cluster.servers[0]);
+    assert_true(comes_to_rest());
+    begin_gets(1000);
+    assert_int_equal(loop(1000, 20000), 1000);
+    unsigned served = 0;
+    for (int i = 0; i < 1000; i++)
+        served += all[i].status == MTC_OK;
+    assert_in_range(served, 500, 1000);
+    assert_true(comes_to_rest());
+    close_cache();
+    test_cluster_stop(&cluster);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ten_thousand_calls_may_be_outstanding),
+        cmocka_unit_test(many_keys_are_one_call),
+        cmocka_unit_test(a_silent_server_is_given_up_at_the_deadline),
+        cmocka_unit_test(
+            a_server_that_hangs_up_leaves_the_descriptor_quiet),
+        cmocka_unit_test(
+            a_server_that_is_killed_fails_the_calls_and_comes_back),
+        cmocka_unit_test(a_cluster_is_driven_by_one_descriptor),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
