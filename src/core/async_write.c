@@ -19,7 +19,7 @@ typedef struct write_task {
     mtc_item *items;
     size_t count;
     size_t at, size; /* the items that are under way */
-    mtc_done done; /* of one */
+    mtc_done done;   /* of one */
     mtc_many_done many_done;
     mtc_item own;       /* of one */
     mtci_write *writes; /* of those under way */

@@ -53,8 +53,8 @@ static void sift_down(mtci_timers *timers, size_t at)
         size_t child = 2 * at + 1;
         if (child >= timers->count)
             break;
-        if (child + 1 < timers->count && timers->heap[child + 1]->due_ms <
-                                             timers->heap[child]->due_ms)
+        if (child + 1 < timers->count &&
+            timers->heap[child + 1]->due_ms < timers->heap[child]->due_ms)
             child++;
         if (timers->heap[child]->due_ms >= timer->due_ms)
             break;

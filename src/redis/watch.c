@@ -51,17 +51,17 @@ void mtci_watch_conn(mtci_watch *watch, mtci_watched *watched,
     int fd = mtci_conn_fd(conn, &events);
     if (is_as_before(watched, conn, events))
         return;
-    *watched = (mtci_watched){conn->opened, events,
-                              conn->state == MTCI_CONN_READY};
+    *watched =
+        (mtci_watched){conn->opened, events, conn->state == MTCI_CONN_READY};
     if (fd < 0)
         return;
     struct epoll_event event = {.data.ptr = client};
-    event.events = (events & POLLIN ? EPOLLIN : 0u) |
-                   (events & POLLOUT ? EPOLLOUT : 0u);
+    event.events =
+        (events & POLLIN ? EPOLLIN : 0u) | (events & POLLOUT ? EPOLLOUT : 0u);
     int at = atomic_load_explicit(&watch->fd, memory_order_relaxed);
-    bool is_done = epoll_ctl(at, EPOLL_CTL_MOD, fd, &event) == 0 ||
-                   (errno == ENOENT &&
-                    epoll_ctl(at, EPOLL_CTL_ADD, fd, &event) == 0);
+    bool is_done =
+        epoll_ctl(at, EPOLL_CTL_MOD, fd, &event) == 0 ||
+        (errno == ENOENT && epoll_ctl(at, EPOLL_CTL_ADD, fd, &event) == 0);
     watched->is_ready &= is_done; /* else again next time */
 }
 
@@ -73,9 +73,9 @@ size_t mtci_watch_signalled(const mtci_watch *watch, void **clients,
         return 0;
     if (count_max > SIGNALLED_MAX)
         count_max = SIGNALLED_MAX;
-    int count = epoll_wait(
-        atomic_load_explicit(&watch->fd, memory_order_relaxed), events,
-        (int)count_max, 0);
+    int count =
+        epoll_wait(atomic_load_explicit(&watch->fd, memory_order_relaxed),
+                   events, (int)count_max, 0);
     for (int i = 0; i < count; i++)
         clients[i] = events[i].data.ptr;
     return count > 0 ? (size_t)count : 0;

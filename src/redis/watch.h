@@ -29,8 +29,7 @@ int mtci_watch_descriptor(mtci_watch *watch);
 
 static inline bool mtci_watch_is_on(const mtci_watch *watch)
 {
-    return watch &&
-           atomic_load_explicit(&watch->fd, memory_order_acquire) >= 0;
+    return watch && atomic_load_explicit(&watch->fd, memory_order_acquire) >= 0;
 }
 
 /* The connection of a client stands so. watch: NULL is fine. */

@@ -239,8 +239,8 @@ static void judge(uint64_t chosen)
     unsigned unheard = 0;
     for (int o = 0; o < OWNERS; o++) {
         for (int i = 0; i < CALLS; i++)
-            unheard += owners[o].heard[i].count !=
-                       (owners[o].is_begun[i] ? 1u : 0u);
+            unheard +=
+                owners[o].heard[i].count != (owners[o].is_begun[i] ? 1u : 0u);
     }
     if (unheard > 0 || atomic_load(&wrong_count) > 0)
         fail_msg("%u calls not answered once, %u faults; play it again with "

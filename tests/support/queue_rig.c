@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "base/clock.h"
+#include "core/cache.h"
 
 #define WAIT_MS_MAX 10000
 
@@ -60,9 +60,44 @@ void mtct_check_heard(const mtct_heard *heard, mtc_status status,
 {
     if (heard->count != 1 || heard->status != status)
         print_error("%s:%d: called %u times, %s\n", file, line, heard->count,
-                       mtc_status_name(heard->status));
+                    mtc_status_name(heard->status));
     _assert_int_equal(heard->count, 1, file, line);
     _assert_int_equal((uint64_t)heard->status, (uint64_t)status, file, line);
     if (text)
         _assert_string_equal(heard->text, text, file, line);
+}
+
+void mtct_queue_rig_init(mtct_queue_rig *rig)
+{
+    mtc_tier_config tiers[2] = {MTC_TIER_CONFIG_INIT, MTC_TIER_CONFIG_INIT};
+    mtc_cache_options options = MTC_CACHE_OPTIONS_INIT;
+    assert_int_equal(mtc_tier_open("memory?size=4MiB", NULL, &tiers[0]),
+                     MTC_OK);
+    rig->mute = mtct_mute_new(MTCT_MUTE(MTC_VERB_READ));
+    tiers[1].tier = &rig->mute->tier;
+    options.tier_configs = tiers;
+    options.tier_count = 2;
+    options.log_level = 5;
+    atomic_store(&rig->now.now_ms, 1000000);
+    assert_int_equal(mtci_cache_open_at(&options, mtct_clock_of(&rig->now),
+                                        NULL, &rig->cache),
+                     MTC_OK);
+    assert_int_equal(mtc_queue_open(rig->cache, &rig->queue), MTC_OK);
+}
+
+void mtct_queue_rig_fini(mtct_queue_rig *rig)
+{
+    if (rig->cache)
+        mtct_mute_answer(rig->mute, MTC_MISS);
+    if (rig->queue)
+        assert_int_equal(mtc_queue_close(&rig->queue), MTC_OK);
+    if (rig->cache)
+        assert_int_equal(mtc_cache_close(&rig->cache), MTC_OK);
+}
+
+void mtct_queue_rig_answer(mtct_queue_rig *rig, mtc_status status)
+{
+    mtct_drain_all(rig->queue);
+    mtct_mute_answer(rig->mute, status);
+    mtct_drain_all(rig->queue);
 }

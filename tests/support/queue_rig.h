@@ -5,9 +5,9 @@
 #ifndef MTCT_QUEUE_RIG_H
 #define MTCT_QUEUE_RIG_H
 
-#include "mtc/cache.h"
 #include "mtc/queue.h"
-#include "support/callers.h"
+#include "support/cache_fixture.h"
+#include "support/mute_tier.h"
 
 /* One asynchronous call and what came of it; the ctx of its callback. */
 typedef struct mtct_heard {
@@ -20,6 +20,22 @@ typedef struct mtct_heard {
 void mtct_hear(void *ctx, mtc_status status, mtc_value *value);
 void mtct_hear_many(void *ctx, mtc_status status, mtc_item *items,
                     size_t count);
+
+/* Memory over a tier that keeps reads until the test answers, and a queue. */
+typedef struct mtct_queue_rig {
+    mtct_mute *mute;
+    mtct_clock now;
+    mtc_cache *cache;
+    mtc_queue *queue;
+} mtct_queue_rig;
+
+void mtct_queue_rig_init(mtct_queue_rig *rig);
+
+/* Closes what the test has not closed. */
+void mtct_queue_rig_fini(mtct_queue_rig *rig);
+
+/* Sends what was begun, answers it, and takes the answer in. */
+void mtct_queue_rig_answer(mtct_queue_rig *rig, mtc_status status);
 
 /* Drains until the call was called back; ten seconds at most. */
 void mtct_drain_until(mtc_queue *queue, const mtct_heard *heard);

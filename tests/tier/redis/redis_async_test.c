@@ -304,8 +304,7 @@ int main(void)
         cmocka_unit_test(ten_thousand_calls_may_be_outstanding),
         cmocka_unit_test(many_keys_are_one_call),
         cmocka_unit_test(a_silent_server_is_given_up_at_the_deadline),
-        cmocka_unit_test(
-            a_server_that_hangs_up_leaves_the_descriptor_quiet),
+        cmocka_unit_test(a_server_that_hangs_up_leaves_the_descriptor_quiet),
         cmocka_unit_test(
             a_server_that_is_killed_fails_the_calls_and_comes_back),
         cmocka_unit_test(a_cluster_is_driven_by_one_descriptor),
