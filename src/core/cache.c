@@ -303,8 +303,8 @@ static void wake_followers(mtc_cache *cache)
 static bool is_quiet(mtc_cache *cache)
 {
     uint32_t users = atomic_load_explicit(&cache->users, memory_order_acquire);
-    if (users > 1 + atomic_load_explicit(&cache->queue_count,
-                                         memory_order_relaxed))
+    if (users >
+        1 + atomic_load_explicit(&cache->queue_count, memory_order_relaxed))
         return false;
     for (size_t i = 0; i < cache->lane_count; i++) {
         if (atomic_load_explicit(&cache->lanes[i].open, memory_order_acquire) >

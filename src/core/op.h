@@ -29,8 +29,9 @@ typedef struct mtci_op {
     struct mtci_op *next; /* in a worker's queue, or the keeper's list */
     _Atomic uint32_t word;
     _Atomic uint32_t refs;
-    struct mtci_task *task; /* is told of the end, unless it has left; or NULL
-                             */
+    /* Optional: is told of the end, unless it has left. */
+    struct mtci_task *task;
+
     mtc_verb verb;         /* as sent */
     bool is_turned;        /* sent as a remove, whatever was asked */
     bool is_fill;          /* stores what was loaded or promoted */

@@ -92,8 +92,8 @@ static void drive_signalled(mtci_redis_cluster *cluster)
     void *clients[LOOK_NODES_MAX];
     mtci_node *nodes[LOOK_NODES_MAX];
     size_t found = 0;
-    size_t count = mtci_watch_signalled(cluster->topology.watch, clients,
-                                        LOOK_NODES_MAX);
+    size_t count =
+        mtci_watch_signalled(cluster->topology.watch, clients, LOOK_NODES_MAX);
     if (count == 0)
         return;
     pthread_mutex_lock(&cluster->mutex);

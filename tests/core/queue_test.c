@@ -519,7 +519,7 @@ static void a_callback_cannot_close_its_queue(void **state)
     assert_int_equal(when_closed, MTC_E_DEADLOCK);
 }
 
-static void a_cache_that_closes_ends_the_calls_with_the_next_drain(void **state)
+static void a_cache_that_closes_ends_its_calls_with_a_drain(void **state)
 {
     (void)state;
     load_with(load_later, NULL, &heard);
@@ -564,7 +564,7 @@ int main(void)
         TEST(the_next_one_looks_when_the_leader_is_cancelled),
         TEST(closing_a_queue_cancels_what_is_outstanding),
         TEST(a_callback_cannot_close_its_queue),
-        TEST(a_cache_that_closes_ends_the_calls_with_the_next_drain),
+        TEST(a_cache_that_closes_ends_its_calls_with_a_drain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
