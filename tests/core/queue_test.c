@@ -334,7 +334,7 @@ static void a_thread_may_answer(void **state)
     pthread_join(thread, NULL);
 }
 
-/* -- threads and tasks in one flight ---------------------------------------- */
+/* -- threads and tasks in one flight --------------------------------------- */
 
 static void a_thread_follows_a_task(void **state)
 {
