@@ -99,8 +99,12 @@ static void take_turn(ask_task *a, int64_t now_ms)
     a->state = WAITS_FOR_TURN;
     mtci_task_sent(&a->task, 1);
     mtc_status status = mtci_loads_take(loads, &a->turn);
-    if (status == MTC_PENDING)
+    if (status == MTC_PENDING) {
+        int64_t due_ms = a->turn.due_ms;
+        mtci_task_await(&a->task,
+                        a->ask.until_ms < due_ms ? a->ask.until_ms : due_ms);
         return;
+    }
     mtci_task_left(&a->task);
     load_with_turn(a, status);
 }
@@ -125,13 +129,8 @@ static void await_turn(ask_task *a, mtc_status why, int64_t now_ms)
         mtci_task_left(&a->task);
         status = MTC_E_BUSY;
     }
-    if (status == MTC_PENDING) {
-        int64_t due_ms = is_due ? MTC_NO_END : a->turn.due_ms;
-        if (a->ask.until_ms < due_ms && !is_due)
-            due_ms = a->ask.until_ms;
-        mtci_task_await(&a->task, due_ms);
+    if (status == MTC_PENDING)
         return;
-    }
     if (why != MTC_OK && status == MTC_OK)
         mtci_loads_give(loads);
     if (why != MTC_OK)

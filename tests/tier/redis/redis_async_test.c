@@ -53,6 +53,7 @@ static void open_cache(const char *url, int64_t deadline_ms)
     real_ops = tiers[1].tier->ops;
     ops = *real_ops;
     ops.drive = drive_owned;
+    ops.tend = NULL; /* that of a client takes in what has come */
     tiers[1].tier->ops = &ops;
     atomic_store(&others_drive, false);
     tiers[1].deadline_ms = deadline_ms;
