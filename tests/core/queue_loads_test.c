@@ -171,7 +171,7 @@ static void closing_the_cache_ends_the_wait_for_a_turn(void **state)
     mtct_assert_heard(&other, MTC_E_CLOSED, "");
 }
 
-/* -- time-outs of the strategy ---------------------------------------------- */
+/* -- time-outs of the strategy -------------------------------------------- */
 
 static mtc_status load_stopping(mtc_load *load, void *ctx)
 {
