@@ -71,7 +71,7 @@ static mtct_caller asking(void)
     return (mtct_caller){.cache = rig.cache,
                          .key = "k",
                          .loader = load,
-                         .call = {sizeof(mtc_call), 0, 0, &strategy}};
+                         .call = {sizeof(mtc_call), 0, 0, &strategy, NULL}};
 }
 
 static void expect(mtc_status status, const char *value)

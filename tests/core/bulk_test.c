@@ -108,7 +108,7 @@ static void *ask(void *ctx)
         caller->items[caller->count++] = (mtc_item){.key = mtc_str(keys[i])};
     caller->status = MTCT_NOT_YET;
     if (call.struct_size == 0)
-        call = (mtc_call){sizeof(mtc_call), 0, 0, &strategy};
+        call = (mtc_call){sizeof(mtc_call), 0, 0, &strategy, NULL};
     caller->status =
         mtc_cache_get_or_load_many_with(rig.cache, caller->items, caller->count,
                                         &call, load_some, NULL);

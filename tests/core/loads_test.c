@@ -66,7 +66,7 @@ static mtct_caller asking(size_t i)
     return (mtct_caller){.cache = rig.cache,
                          .key = keys[i],
                          .loader = load,
-                         .call = {sizeof(mtc_call), 0, 0, &strategy}};
+                         .call = {sizeof(mtc_call), 0, 0, &strategy, NULL}};
 }
 
 static void start(size_t i, const mtc_strategy *how)

@@ -134,7 +134,7 @@ static void a_call_with_options_refreshes_as_well(void **state)
     mtct_caller caller = {.cache = rig.cache,
                           .key = "k",
                           .loader = load,
-                          .call = {sizeof(mtc_call), 0, 0, &strategy}};
+                          .call = {sizeof(mtc_call), 0, 0, &strategy, NULL}};
     mtct_caller_run(&caller);
     assert_string_equal(caller.text, "old");
     mtct_quiet_await(rig.cache);
