@@ -29,7 +29,9 @@ typedef enum mtc_verb {
     /** Take the entry of a key away. */
     MTC_VERB_REMOVE = 2,
     /** Cut what is left of an entry to its stale window. */
-    MTC_VERB_EXPIRE = 3
+    MTC_VERB_EXPIRE = 3,
+    /** Tell when the lease of a key has ended; only to a tier with LEASES. */
+    MTC_VERB_AWAIT = 4
 } mtc_verb;
 
 /**
@@ -68,7 +70,9 @@ struct mtc_request {
     /** STORE: in. READ: out, with left_ms as of sent_ms. */
     mtc_facts facts;
     /** READ that misses: out, the ticket for a later fill, or 0. STORE: a
-     *  ticket given back, or 0: the store counts unconditionally. */
+     *  ticket given back, or 0: the store counts unconditionally. With
+     *  LEASES: of a READ with lease_ms, the lease that was taken, or 0; of a
+     *  REMOVE, the lease to be given back, or 0. */
     uint64_t ticket;
     /** When the request left, milliseconds of boot time. Lives count from
      *  here. */
@@ -89,6 +93,11 @@ struct mtc_request {
     uint64_t mark;
     /** STORE: what the cache's weigher said; 0: not weighed. */
     uint32_t weight;
+    /** Only with LEASES. READ: in, how long a lease to take if the key needs
+     *  a load, 0: none; out, what is left of the key's lease, whose ever it
+     *  is, 0: it has none. STORE of kind LEASE: in, how long from now.
+     *  AWAIT: for the tier's own use. */
+    int64_t lease_ms;
 };
 
 /** Calls of the tier block on a library of its own: the cache runs them on
@@ -104,6 +113,9 @@ struct mtc_request {
 #define MTC_TIER_PERSISTS 16u
 /** Facts other than kind VALUE and a life are kept (window, etag, kinds). */
 #define MTC_TIER_KEEPS_FACTS 32u
+/** One process at a time may have the lease of a key: READ with lease_ms takes
+ *  it, STORE and REMOVE with its ticket end it, AWAIT tells when it ended. */
+#define MTC_TIER_LEASES 64u
 
 /** What a tier holds, and what became of the rest. */
 typedef struct mtc_tier_usage {
@@ -233,7 +245,11 @@ typedef struct mtc_tier_ops {
      * STORE with MTC_OK; with MTC_PARTIAL: not stored, and the key is gone
      * here; with MTC_E_CANCELLED: the ticket was refused; with an error: the
      * outcome is unknown. REMOVE and EXPIRE with MTC_OK (also when there was
-     * nothing) or an error: not done, or unknown.
+     * nothing) or an error: not done, or unknown. REMOVE with a ticket also
+     * with MTC_E_CANCELLED: the lease was not held any more. AWAIT with MTC_OK
+     * (the lease has ended, or may have: read again), MTC_E_TIMEOUT at
+     * deadline_ms, or an error (MTC_E_UNSUPPORTED: the server cannot tell):
+     * do without the lease.
      */
     void (*submit)(mtc_tier *tier, mtc_verb verb, mtc_request *const *requests,
                    size_t count);
@@ -470,8 +486,11 @@ typedef struct mtc_frame {
     mtc_slice key;
     /** Optional: a point in time of the tier's own clock; 0: not written. */
     int64_t time_ms;
-    /** The bytes of the value. */
+    /** The bytes of the value. Of a lease: two numbers of 8 bytes, and the
+     *  entry inside; not covered by the checksum. */
     mtc_slice value;
+    /** Of a lease: its ticket; 0: not written. */
+    uint64_t ticket;
 } mtc_frame;
 
 /**

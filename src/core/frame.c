@@ -36,7 +36,8 @@ enum field_tag {
     FIELD_ETAG = 5,
     FIELD_KEY = REQUIRED | 6,
     FIELD_TIME = 7,
-    FIELD_PACKING = REQUIRED | 8
+    FIELD_PACKING = REQUIRED | 8,
+    FIELD_TICKET = REQUIRED | 9
 };
 
 #define PACKING_SIZE 9
@@ -99,7 +100,8 @@ static size_t fields_size(const mtc_frame *frame, mtci_packing packing)
                   field_size(facts->etag.size > 0, facts->etag.size) +
                   field_size(frame->key.size > 0, frame->key.size) +
                   field_size(frame->time_ms != 0, 8) +
-                  field_size(packing.method != 0, PACKING_SIZE);
+                  field_size(packing.method != 0, PACKING_SIZE) +
+                  field_size(frame->ticket != 0, 8);
 
     return (size + 7) & ~(size_t)7;
 }
@@ -154,7 +156,8 @@ static unsigned char *fields_put(unsigned char *at, const mtc_frame *frame,
     at = bytes_field_put(at, FIELD_ETAG, facts->etag);
     at = bytes_field_put(at, FIELD_KEY, frame->key);
     at = number_field_put(at, FIELD_TIME, 8, frame->time_ms);
-    return packing_field_put(at, packing);
+    at = packing_field_put(at, packing);
+    return number_field_put(at, FIELD_TICKET, 8, (int64_t)frame->ticket);
 }
 
 static bool length_read(mtc_slice field, size_t size, int64_t max, int64_t *out)
@@ -190,13 +193,23 @@ static mtc_status kind_read(mtc_slice field, int32_t *out)
     return *out > MTC_KIND_LEASE ? MTC_MISS : MTC_OK;
 }
 
-static mtc_status time_read(mtc_slice field, int64_t *out)
+/* Eight bytes of any sign, but not zero. */
+static mtc_status number_read(mtc_slice field, uint64_t *out)
 {
     if (field.size != 8) {
         return MTC_E_CORRUPT;
     }
-    *out = (int64_t)number_get(field.data, 8);
+    *out = number_get(field.data, 8);
     return *out == 0 ? MTC_E_CORRUPT : MTC_OK;
+}
+
+static mtc_status time_read(mtc_slice field, int64_t *out)
+{
+    uint64_t number = 0;
+    mtc_status status = number_read(field, &number);
+
+    *out = (int64_t)number;
+    return status;
 }
 
 /* A method that is not known is no damage: a later version's. */
@@ -243,6 +256,8 @@ static mtc_status field_read(int tag, mtc_slice field, mtc_frame *frame,
         return time_read(field, &frame->time_ms);
     case FIELD_PACKING:
         return packing_read(field, packing);
+    case FIELD_TICKET:
+        return number_read(field, &frame->ticket);
     default:
         return tag & REQUIRED ? MTC_MISS : MTC_OK;
     }
@@ -281,6 +296,23 @@ static mtc_status fields_read(const unsigned char *at, const unsigned char *end,
     return filling_is_right(at, end) ? result : MTC_E_CORRUPT;
 }
 
+/* The kind is the first field. */
+static bool is_lease(const unsigned char *data, size_t before_value)
+{
+    static const unsigned char kind[] = {FIELD_KIND, 1, 0, 0, MTC_KIND_LEASE};
+
+    return before_value >= HEAD_SIZE + sizeof(kind) &&
+           memcmp(data + HEAD_SIZE, kind, sizeof(kind)) == 0;
+}
+
+/* How much of a frame its checksum covers: of a lease not the value, since
+ * whoever takes one puts an entry there that it has not seen. */
+static size_t covered(const unsigned char *data, size_t before_value,
+                      size_t size)
+{
+    return is_lease(data, before_value) ? before_value : size;
+}
+
 static mtc_status frame_check(mtc_slice bytes, size_t *before_value)
 {
     const unsigned char *data = bytes.data;
@@ -293,7 +325,8 @@ static mtc_status frame_check(mtc_slice bytes, size_t *before_value)
     }
     *before_value = HEAD_SIZE + (size_t)number_get(data + 5, 3);
     if (*before_value > bytes.size || *before_value % 8 != 0 ||
-        number_get(data + CHECKED_SIZE, 8) != checksum(data, bytes.size)) {
+        number_get(data + CHECKED_SIZE, 8) !=
+            checksum(data, covered(data, *before_value, bytes.size))) {
         return MTC_E_CORRUPT;
     }
     return MTC_OK;
@@ -324,7 +357,8 @@ void mtci_frame_seal(const mtc_frame *frame, mtci_packing packing, void *buffer,
     number_put(bytes + 5, 3, before_value - HEAD_SIZE);
     end = fields_put(bytes + HEAD_SIZE, frame, packing);
     memset(end, 0, (size_t)(bytes + before_value - end));
-    number_put(bytes + CHECKED_SIZE, 8, checksum(bytes, size));
+    number_put(bytes + CHECKED_SIZE, 8,
+               checksum(bytes, covered(bytes, before_value, size)));
 }
 
 mtc_status mtci_frame_parse(mtc_slice bytes, mtc_frame *frame,

@@ -101,6 +101,34 @@ static void the_layout_is_the_documented_one(void **state)
     free(bytes);
 }
 
+static void the_checksum_of_a_lease_leaves_its_value_out(void **state)
+{
+    mtc_frame in = {
+        .facts = {.kind = MTC_KIND_LEASE},
+        .value = mtc_str("two numbers, and an entry"),
+        .ticket = UINT64_C(0xfedcba9876543210),
+    };
+    mtc_frame out;
+    unsigned char *bytes;
+    size_t size = frame_put(&in, &bytes);
+
+    (void)state;
+    assert_int_equal(size, 40 + in.value.size);
+    bytes[40] ^= 1;
+    for (size_t cut = size; cut >= 40; cut--) {
+        assert_int_equal(mtc_frame_read(mtc_bytes(bytes, cut), &out), MTC_OK);
+        assert_int_equal(out.facts.kind, MTC_KIND_LEASE);
+        assert_true(out.ticket == in.ticket);
+        assert_int_equal(out.value.size, cut - 40);
+    }
+    for (size_t i = 0; i < 40; i++) {
+        bytes[i] ^= 1;
+        assert_true(mtc_frame_read(mtc_bytes(bytes, size), &out) != MTC_OK);
+        bytes[i] ^= 1;
+    }
+    free(bytes);
+}
+
 static void lengths_that_tell_nothing_are_left_out(void **state)
 {
     mtc_frame in = {
@@ -305,6 +333,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_shape_is_read_as_it_was_written),
         cmocka_unit_test(the_layout_is_the_documented_one),
+        cmocka_unit_test(the_checksum_of_a_lease_leaves_its_value_out),
         cmocka_unit_test(lengths_that_tell_nothing_are_left_out),
         cmocka_unit_test(a_window_without_end_stays_a_length),
         cmocka_unit_test(every_flipped_byte_is_noticed),

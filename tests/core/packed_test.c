@@ -279,7 +279,7 @@ static void field_is_judged(mtc_compression method)
     assert_int_equal(open_with(&value, METHOD_AT, 3), MTC_MISS);
     assert_int_equal(open_with(&value, METHOD_AT, 255), MTC_MISS);
     assert_int_equal(open_with(&value, 17, 8), MTC_E_CORRUPT); /* its size */
-    assert_int_equal(open_with(&value, 16, 0x89), MTC_MISS);   /* its tag */
+    assert_int_equal(open_with(&value, 16, 0x8c), MTC_MISS);   /* its tag */
     put_number(bytes_of(&value) + TRUE_SIZE_AT, 0);
     frame_rig_mend(bytes_of(&value), value.size);
     assert_int_equal(open_bytes(&value, ANY_SIZE), MTC_E_CORRUPT);

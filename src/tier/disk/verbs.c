@@ -307,6 +307,7 @@ static int write_one(mtci_disk_txn *txn, mtc_verb verb, mtc_request *request)
     case MTC_VERB_EXPIRE:
         return expire_one(txn, request);
     case MTC_VERB_READ:
+    case MTC_VERB_AWAIT:
         break;
     }
     return SQLITE_MISUSE;
