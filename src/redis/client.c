@@ -10,6 +10,14 @@
 
 #include "base/hash.h"
 
+void mtci_client_tell_answered(mtci_redis_client *client)
+{
+    pthread_mutex_lock(&client->mutex);
+    mtci_waiter *answered = mtci_role_answered_locked(&client->role);
+    pthread_mutex_unlock(&client->mutex);
+    mtci_role_tell(&client->role, answered);
+}
+
 void mtci_client_deliver(mtci_redis_client *client,
                          mtci_command_queue *finished)
 {
@@ -26,9 +34,8 @@ void mtci_client_deliver(mtci_redis_client *client,
     pthread_mutex_lock(&client->mutex);
     client->open_count -= count;
     client->open_bytes -= bytes;
-    mtci_waiter *answered = mtci_role_answered_locked(&client->role);
     pthread_mutex_unlock(&client->mutex);
-    mtci_role_tell(&client->role, answered);
+    mtci_client_tell_answered(client);
 }
 
 mtc_status mtci_client_new(const mtci_redis_settings *settings,
@@ -159,6 +166,11 @@ bool mtci_client_is_away(mtci_redis_client *client)
     bool is_away = client->retry_ms > 0;
     pthread_mutex_unlock(&client->mutex);
     return is_away;
+}
+
+bool mtci_client_has_pushes(const mtci_redis_client *client)
+{
+    return !client->conn.reader.is_resp2;
 }
 
 uint64_t mtci_client_pushes_unknown(const mtci_redis_client *client)

@@ -79,6 +79,17 @@ void mtci_client_tend(mtci_redis_client *client);
 /* Whether the last attempt to connect failed, and none has succeeded since. */
 bool mtci_client_is_away(mtci_redis_client *client);
 
+/* Whether the connection brings pushes: it speaks RESP3. By the driver, while
+ * it sends. */
+bool mtci_client_has_pushes(const mtci_redis_client *client);
+
+/* Whether somebody waits for a push on a connection with these settings. */
+static inline bool mtci_push_is_awaited(const mtci_redis_settings *settings)
+{
+    return settings->push && settings->is_awaited &&
+           settings->is_awaited(settings->push_ctx);
+}
+
 /* Pushes that no handler knew. */
 uint64_t mtci_client_pushes_unknown(const mtci_redis_client *client);
 

@@ -85,8 +85,10 @@ static void tell_lost(mtci_redis_client *client)
 {
     static const mtci_reply LOST = {.type = MTCI_REPLY_LOST};
     const mtci_redis_settings *settings = &client->settings;
-    if (client->conn.was_lost && settings->push)
+    if (client->conn.was_lost && settings->push) {
         settings->push(settings->push_ctx, &LOST);
+        mtci_client_tell_answered(client);
+    }
     client->conn.was_lost = false;
 }
 
@@ -299,7 +301,7 @@ static bool has_outstanding(mtci_redis_client *client)
     pthread_mutex_lock(&client->mutex);
     bool has_any = client->open_count > 0;
     pthread_mutex_unlock(&client->mutex);
-    return has_any;
+    return has_any || mtci_push_is_awaited(&client->settings);
 }
 
 static void lead(mtci_redis_client *client, const mtci_awaited *awaited,

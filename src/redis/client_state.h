@@ -42,6 +42,9 @@ struct mtci_redis_client {
     uint64_t random;
 };
 
+/* Wakes those whose commands, or whatever they await, are complete. */
+void mtci_client_tell_answered(mtci_redis_client *client);
+
 /* Gives finished commands back and wakes those who waited for them. */
 void mtci_client_deliver(mtci_redis_client *client,
                          mtci_command_queue *finished);

@@ -124,6 +124,14 @@ void mtci_cluster_submit(mtci_redis_cluster *cluster,
     mtci_cluster_end_turn(cluster, &turn);
 }
 
+/* A node with a command stays. */
+bool mtci_cluster_has_pushes(mtci_redis_cluster *cluster,
+                             const mtci_redis_command *command)
+{
+    const mtci_node *node = mtci_cluster_node(cluster, command->route.node);
+    return mtci_client_has_pushes(node->client);
+}
+
 void mtci_cluster_settings_for(mtci_redis_cluster *cluster, mtc_slice key,
                                mtci_redis_settings *settings)
 {

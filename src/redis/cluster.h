@@ -65,6 +65,10 @@ void mtci_cluster_route(mtci_redis_cluster *cluster,
 void mtci_cluster_submit(mtci_redis_cluster *cluster,
                          mtci_command_queue *commands);
 
+/* As mtci_client_has_pushes, of the node that a command is sent to. */
+bool mtci_cluster_has_pushes(mtci_redis_cluster *cluster,
+                             const mtci_redis_command *command);
+
 /* As mtci_client_drive; place is that of the awaited command, NULL without. */
 void mtci_cluster_drive(mtci_redis_cluster *cluster, const uint64_t *place,
                         const mtci_awaited *awaited, int64_t until_ms);

@@ -43,10 +43,12 @@ static size_t neglected_locked(mtci_redis_cluster *cluster, uint64_t but,
                                mtci_node *nodes[LOOK_NODES_MAX])
 {
     size_t count = 0;
+    bool is_awaited = mtci_push_is_awaited(&cluster->settings);
     for (uint16_t i = 0; i < cluster->topology.count; i++) {
         mtci_node *node = mtci_cluster_node(cluster, i);
         if (!node || i == but || node->users > 0 || count == LOOK_NODES_MAX ||
-            atomic_load_explicit(&node->open, memory_order_relaxed) == 0)
+            (!is_awaited &&
+             atomic_load_explicit(&node->open, memory_order_relaxed) == 0))
             continue;
         node->users++;
         nodes[count++] = node;

@@ -60,6 +60,9 @@ typedef struct mtci_redis_settings {
      * Not called by client_free. It must not call the client. */
     bool (*push)(void *ctx, const mtci_reply *push);
     void *push_ctx;
+    /* Optional, beside push, with the same ctx: whether somebody waits for a
+     * push. Then there is something to drive for. */
+    bool (*is_awaited)(void *ctx);
 } mtci_redis_settings;
 
 #endif
