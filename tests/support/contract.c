@@ -17,7 +17,7 @@
 #define HASH_SEED   17u
 /* More than any one submission of the suite. */
 #define SUBMIT_MAX 256
-#define TESTS_MAX  64
+#define TESTS_MAX  96
 
 static unsigned next_number;
 
@@ -260,6 +260,8 @@ int contract_run(const contract *contract)
         add_tests(tests, count, contract_life_tests, contract_life_test_count);
     count = add_tests(tests, count, contract_request_tests,
                       contract_request_test_count);
+    count = add_tests(tests, count, contract_lease_tests,
+                      contract_lease_test_count);
     count = add_tests(tests, count, contract_thread_tests,
                       contract_thread_test_count);
     for (size_t i = 0; i < count; i++) {

@@ -106,6 +106,8 @@ extern const struct CMUnitTest contract_life_tests[];
 extern const size_t contract_life_test_count;
 extern const struct CMUnitTest contract_request_tests[];
 extern const size_t contract_request_test_count;
+extern const struct CMUnitTest contract_lease_tests[];
+extern const size_t contract_lease_test_count;
 extern const struct CMUnitTest contract_thread_tests[];
 extern const size_t contract_thread_test_count;
 

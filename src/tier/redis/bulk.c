@@ -12,7 +12,8 @@ size_t mtci_redis_bulk_run(mtc_request *const *requests, size_t count)
 {
     size_t run = 1;
     while (run < count && run < MTCI_REDIS_BULK_KEYS_MAX &&
-           requests[run]->deadline_ms == requests[0]->deadline_ms)
+           requests[run]->deadline_ms == requests[0]->deadline_ms &&
+           requests[run]->lease_ms == 0)
         run++;
     return run;
 }

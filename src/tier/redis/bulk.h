@@ -21,7 +21,8 @@ typedef struct mtci_redis_bulk {
     mtc_request *requests[];
 } mtci_redis_bulk;
 
-/* How many of the requests, from the first on, go into one command. */
+/* How many of the requests, from the first on, go into one command. The first
+ * takes no lease. */
 size_t mtci_redis_bulk_run(mtc_request *const *requests, size_t count);
 
 /* The command for these, with a bulk as its ctx, which its done frees; NULL:

@@ -5,40 +5,14 @@
 
 #include <stdio.h>
 
+#include "tier/redis/lease.h"
+#include "tier/redis/script.h"
+
 /* What PTTL answers beside a life. */
 #define PTTL_NO_END -1
 
 /* The server adds its wall clock to a life and refuses what overflows. */
 #define LIFE_MS_MAX INT64_C(9000000000000000)
-
-/* EXPIRE: looks for the window in the fields of a frame (docs/frame.md), cuts
- * what is left to it, and removes what has none. In one step, so that no
- * newer entry is hit. */
-static const char EXPIRE_SCRIPT[] =
-    "local key, window, at = KEYS[1], 0, 1\n"
-    "local function number(bytes, from, size)\n"
-    "  local sum = 0\n"
-    "  for i = from + size - 1, from, -1 do\n"
-    "    sum = sum * 256 + (string.byte(bytes, i) or 0)\n"
-    "  end\n"
-    "  return sum\n"
-    "end\n"
-    "local head = redis.call('GETRANGE', key, 0, 15)\n"
-    "local fields = ''\n"
-    "if string.sub(head, 1, 5) == '\\247MT\\0\\1' then\n"
-    "  fields = redis.call('GETRANGE', key, 16, 15 + number(head, 6, 3))\n"
-    "end\n"
-    "while at < #fields and string.byte(fields, at) > 0 do\n"
-    "  local size = number(fields, at + 1, 3)\n"
-    "  if string.byte(fields, at) == 131 and size == 8 then\n"
-    "    window = number(fields, at + 4, 8)\n"
-    "  end\n"
-    "  at = at + 4 + size\n"
-    "end\n"
-    "if window == 0 then return redis.call('UNLINK', key) end\n"
-    "local left = redis.call('PTTL', key)\n"
-    "if left >= 0 and left <= window then return 0 end\n"
-    "return redis.call('PEXPIRE', key, string.format('%.0f', window))\n";
 
 /* -- to Redis ------------------------------------------------------------ */
 
@@ -109,9 +83,9 @@ static mtc_status write_payload(mtci_redis_command *command, mtc_value *payload)
     return command->bytes.status;
 }
 
-static mtc_status write_value(const mtci_redis_form *form,
-                              const mtc_request *request,
-                              mtci_redis_command *command)
+mtc_status mtci_redis_entry_add_value(const mtci_redis_form *form,
+                                      const mtc_request *request,
+                                      mtci_redis_command *command)
 {
     mtc_value payload;
     if (request->value.size <= MTCI_REDIS_BY_REFERENCE_SIZE &&
@@ -143,6 +117,14 @@ static bool shorten_life(mtci_redis_command *command, int64_t now_ms)
     return true;
 }
 
+void mtci_redis_entry_add_life(mtci_redis_command *command)
+{
+    const mtc_request *request = command->ctx;
+    command->mark = command->bytes.size;
+    command->prepare = shorten_life;
+    mtci_resp_add_number(&command->bytes, cut_life(request->facts.left_ms));
+}
+
 static mtc_status write_store(const mtci_redis_form *form,
                               const mtc_request *request,
                               mtci_redis_command *command)
@@ -151,14 +133,12 @@ static mtc_status write_store(const mtci_redis_form *form,
     mtci_resp_begin(&command->bytes, has_end ? 5 : 3);
     mtci_resp_add_text(&command->bytes, "SET");
     mtci_resp_add(&command->bytes, request->key);
-    mtc_status status = write_value(form, request, command);
+    mtc_status status = mtci_redis_entry_add_value(form, request, command);
     command->expects[0] = MTCI_REPLY_STATUS;
     if (!has_end)
         return status;
     mtci_resp_add_text(&command->bytes, "PX");
-    command->mark = command->bytes.size;
-    command->prepare = shorten_life;
-    mtci_resp_add_number(&command->bytes, cut_life(request->facts.left_ms));
+    mtci_redis_entry_add_life(command);
     return status;
 }
 
@@ -172,11 +152,14 @@ static void write_remove(mtci_redis_command *command, mtc_slice key)
 
 static void write_expire(mtci_redis_command *command, mtc_slice key)
 {
-    mtci_resp_begin(&command->bytes, 4);
+    char message[MTCI_REDIS_LEASE_MESSAGE_SIZE];
+    mtci_redis_lease_message(key, message);
+    mtci_resp_begin(&command->bytes, 5);
     mtci_resp_add_text(&command->bytes, "EVAL");
-    mtci_resp_add_text(&command->bytes, EXPIRE_SCRIPT);
+    mtci_resp_add_text(&command->bytes, mtci_redis_expire_script);
     mtci_resp_add_number(&command->bytes, 1);
     mtci_resp_add(&command->bytes, key);
+    mtci_resp_add_text(&command->bytes, message);
     command->expects[0] = MTCI_REPLY_INTEGER;
 }
 
@@ -207,20 +190,61 @@ mtci_redis_command *mtci_redis_entry_command(const mtci_redis_form *form,
 
 /* -- from Redis ---------------------------------------------------------- */
 
+static mtc_status take_facts(mtc_request *request, const mtc_frame *frame,
+                             int64_t left_ms)
+{
+    if (frame->key.size > 0 || frame->facts.kind == MTC_KIND_LEASE)
+        return MTC_MISS;
+    request->facts = frame->facts;
+    request->facts.left_ms = left_ms;
+    return MTC_OK;
+}
+
+/* What is left of something, from what was left of the key's life when it
+ * ends: a number in the value of a lease, which no checksum covers. */
+static int64_t left_until(int64_t life_ms, const void *number)
+{
+    const unsigned char *bytes = number;
+    uint64_t rest_ms = 0;
+    for (size_t i = 8; i-- > 0;)
+        rest_ms = rest_ms << 8 | bytes[i];
+    return rest_ms < (uint64_t)life_ms ? life_ms - (int64_t)rest_ms : 0;
+}
+
+/* Of a lease there is news, and the entry inside while that lives. */
+static mtc_status unwrap(const mtci_redis_form *form, mtc_request *request,
+                         mtc_value *value, mtc_frame *frame)
+{
+    int64_t life_ms = request->facts.left_ms;
+    const char *numbers = frame->value.data;
+    if (frame->value.size < MTCI_REDIS_LEASE_NUMBERS)
+        return MTC_E_CORRUPT;
+    if (life_ms == MTC_NO_END) /* nobody's: another program made it last */
+        return MTC_MISS;
+    request->lease_ms = left_until(life_ms, numbers);
+    int64_t left_ms = left_until(life_ms, numbers + 8);
+    if (request->lease_ms > 0)
+        request->facts =
+            (mtc_facts){.kind = MTC_KIND_LEASE, .left_ms = request->lease_ms};
+    if (frame->value.size == MTCI_REDIS_LEASE_NUMBERS || left_ms == 0)
+        return MTC_MISS;
+    value->data = numbers + MTCI_REDIS_LEASE_NUMBERS;
+    value->size = frame->value.size - MTCI_REDIS_LEASE_NUMBERS;
+    mtc_status status = mtc_frame_open(value, form->value_size_max, frame);
+    return status == MTC_OK ? take_facts(request, frame, left_ms) : status;
+}
+
 /* Takes the value out of a frame, which goes on to hold it. */
 static mtc_status unframe(const mtci_redis_form *form, mtc_request *request,
                           mtc_value *value)
 {
     mtc_frame frame;
-    int64_t left_ms = request->facts.left_ms;
     mtc_status status = mtc_frame_open(value, form->value_size_max, &frame);
     if (status != MTC_OK)
         return status;
-    if (frame.key.size > 0 || frame.facts.kind == MTC_KIND_LEASE)
-        return MTC_MISS;
-    request->facts = frame.facts;
-    request->facts.left_ms = left_ms;
-    return MTC_OK;
+    if (frame.facts.kind == MTC_KIND_LEASE)
+        return unwrap(form, request, value, &frame);
+    return take_facts(request, &frame, request->facts.left_ms);
 }
 
 /* What stands under the key, framed or plain. Where every value is framed, a
@@ -238,6 +262,7 @@ mtc_status mtci_redis_entry_found(const mtci_redis_form *form,
                                   mtci_reply *found,
                                   char failure[MTCI_REDIS_FAILURE_SIZE])
 {
+    request->lease_ms = 0;
     if (found->type == MTCI_REPLY_NIL ||
         (life->integer <= 0 && life->integer != PTTL_NO_END))
         return MTC_MISS;

@@ -14,6 +14,10 @@
 /* What a frame may add to a value; and so a value to the largest bulk. */
 #define MTCI_REDIS_FRAME_ROOM ((size_t)4 << 10)
 
+/* What stands between the frame of a lease and the entry inside: what is left
+ * of the key's life when the lease ends, and when the entry does. */
+#define MTCI_REDIS_LEASE_NUMBERS 16
+
 /* How values are stored, and what is believed when they are read. */
 typedef struct mtci_redis_form {
     mtc_compression compression;
@@ -28,10 +32,19 @@ mtci_redis_command *mtci_redis_entry_command(const mtci_redis_form *form,
                                              mtc_verb verb,
                                              mtc_request *request);
 
-/* Judges what PTTL and GET said of a key, neither an error, and fills value and
- * facts of the request; takes the bytes of found. MTC_OK; MTC_MISS;
- * MTC_E_CORRUPT: it is not what was stored; another error, then with failure.
- */
+/* Adds to a command of this request what is to be stored: as it is, or in a
+ * frame. MTC_OK or MTC_E_NO_MEMORY. */
+mtc_status mtci_redis_entry_add_value(const mtci_redis_form *form,
+                                      const mtc_request *request,
+                                      mtci_redis_command *command);
+
+/* Adds the life, as the last argument: it is cut again before it is sent. */
+void mtci_redis_entry_add_life(mtci_redis_command *command);
+
+/* Judges what PTTL and GET said of a key, neither an error, and fills value,
+ * facts and lease_ms of the request; takes the bytes of found. MTC_OK;
+ * MTC_MISS; MTC_E_CORRUPT: it is not what was stored; another error, then with
+ * failure. */
 mtc_status mtci_redis_entry_found(const mtci_redis_form *form,
                                   mtc_request *request, const mtci_reply *life,
                                   mtci_reply *found,

@@ -10,9 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "redis/watch.h"
+#include "base/hash.h"
+#include "tier/redis/await.h"
 #include "tier/redis/bulk.h"
+#include "tier/redis/lease.h"
 #include "tier/redis/options.h"
 #include "tier/redis/refusals.h"
 
@@ -30,6 +34,9 @@ typedef struct redis_tier {
     mtci_redis_refusals refusals;
     mtci_sentinel_settings *sentinels; /* NULL: none */
     _Atomic uint64_t damaged;
+    mtci_redis_awaits awaits;
+    uint64_t lease_seed;
+    _Atomic uint64_t lease_count; /* with the seed: tickets that differ */
 } redis_tier;
 
 static const mtc_tier_ops redis_ops;
@@ -62,6 +69,15 @@ static void complete(mtc_request *request, mtc_status status,
     mtc_request_complete(request, status, failure[0] ? failure : NULL);
 }
 
+/* What was not stored under a key by a tier is a miss, and counted. */
+static mtc_status count_damage(redis_tier *tier, mtc_status status)
+{
+    if (status != MTC_E_CORRUPT)
+        return status;
+    atomic_fetch_add_explicit(&tier->damaged, 1, memory_order_relaxed);
+    return MTC_MISS;
+}
+
 /* What the server said of a key goes to its request. */
 static void answer(redis_tier *tier, mtc_request *request,
                    const mtci_reply *life, mtci_reply *found)
@@ -69,11 +85,7 @@ static void answer(redis_tier *tier, mtc_request *request,
     char failure[MTCI_REDIS_FAILURE_SIZE] = "";
     mtc_status status =
         mtci_redis_entry_found(&tier->form, request, life, found, failure);
-    if (status == MTC_E_CORRUPT) {
-        atomic_fetch_add_explicit(&tier->damaged, 1, memory_order_relaxed);
-        status = MTC_MISS;
-    }
-    complete(request, status, failure);
+    complete(request, count_damage(tier, status), failure);
 }
 
 /* A command's request knows its tier by its link. */
@@ -122,27 +134,153 @@ static void finish_bulk(mtci_redis_command *command)
         submit_each(tier, MTC_VERB_READ, alone, alone_count);
 }
 
+/* Whoever waits for the key's lease here need not wait for a message. */
 static void finish_write(mtci_redis_command *command)
 {
     mtc_request *request = command->ctx;
+    redis_tier *tier = request->link;
     char failure[MTCI_REDIS_FAILURE_SIZE] = "";
-    mtc_status status = explain(request->link, command, failure);
+    mtc_status status = explain(tier, command, failure);
+    mtci_command_free(command);
+    mtci_redis_awaits_wake(&tier->awaits, request->key);
+    complete(request, status, failure);
+}
+
+/* -- leases -------------------------------------------------------------- */
+
+static int64_t now_ms(const redis_tier *tier)
+{
+    return tier->host ? tier->host->now_ms(tier->host->ctx) : mtci_boot_ms();
+}
+
+static uint64_t new_ticket(redis_tier *tier)
+{
+    uint64_t count =
+        atomic_fetch_add_explicit(&tier->lease_count, 1, memory_order_relaxed);
+    uint64_t ticket =
+        mtci_hash(mtc_bytes(&count, sizeof count), tier->lease_seed);
+    return ticket ? ticket : 1;
+}
+
+/* Whether the connection that a command is about to be sent on can tell of
+ * leases; without that nobody could wait. By the driver of it. */
+static bool has_pushes(const mtci_redis_command *command)
+{
+    const mtc_request *request = command->ctx;
+    const redis_tier *tier = request->link;
+    return tier->cluster ? mtci_cluster_has_pushes(tier->cluster, command)
+                         : mtci_client_has_pushes(tier->client);
+}
+
+static bool prepare_take(mtci_redis_command *command, int64_t time_ms)
+{
+    (void)time_ms;
+    mtci_redis_lease_allow(command, has_pushes(command));
+    return true;
+}
+
+static bool prepare_await(mtci_redis_command *command, int64_t time_ms)
+{
+    (void)time_ms;
+    return has_pushes(command);
+}
+
+static void finish_take(mtci_redis_command *command)
+{
+    mtc_request *request = command->ctx;
+    redis_tier *tier = request->link;
+    char failure[MTCI_REDIS_FAILURE_SIZE] = "";
+    mtc_status status = explain(tier, command, failure);
+    if (status == MTC_OK) {
+        status = mtci_redis_lease_found(&tier->form, request,
+                                        &command->replies[0], failure);
+        status = count_damage(tier, status);
+    } else {
+        request->ticket = 0;
+        request->lease_ms = 0;
+    }
     mtci_command_free(command);
     complete(request, status, failure);
 }
+
+/* A fill, a renewal or a lease given back: 0 says that it was not held. */
+static void finish_held(mtci_redis_command *command)
+{
+    mtc_request *request = command->ctx;
+    redis_tier *tier = request->link;
+    char failure[MTCI_REDIS_FAILURE_SIZE] = "";
+    mtc_status status = explain(tier, command, failure);
+    if (status == MTC_OK && command->replies[0].integer != 1)
+        status = MTC_E_CANCELLED;
+    mtci_command_free(command);
+    complete(request, status, failure);
+}
+
+/* What is left of the lease that an await found. */
+static int64_t lease_left(redis_tier *tier, mtci_redis_command *command)
+{
+    mtc_request *request = command->ctx;
+    char failure[MTCI_REDIS_FAILURE_SIZE] = "";
+    mtci_redis_entry_found(&tier->form, request, &command->replies[0],
+                           &command->replies[1], failure);
+    mtc_value_free(&request->value);
+    request->facts = (mtc_facts){.kind = MTC_KIND_VALUE};
+    return request->lease_ms;
+}
+
+static void finish_await(mtci_redis_command *command)
+{
+    mtc_request *request = command->ctx;
+    redis_tier *tier = request->link;
+    char failure[MTCI_REDIS_FAILURE_SIZE] = "";
+    mtc_status status = explain(tier, command, failure);
+    int64_t left_ms = status == MTC_OK ? lease_left(tier, command) : 0;
+    mtci_command_free(command);
+    if (left_ms > 0) {
+        mtci_redis_awaits_add(&tier->awaits, request, left_ms, now_ms(tier));
+        return;
+    }
+    /* Not sent though there was time: see prepare_await. */
+    if (status == MTC_E_TIMEOUT && now_ms(tier) < request->deadline_ms) {
+        complete(request, MTC_E_UNSUPPORTED, "the server has no pushes");
+        return;
+    }
+    complete(request, status, failure);
+}
+
+static void set_lease_calls(mtci_redis_command *command, mtc_verb verb)
+{
+    command->done = finish_held;
+    if (verb == MTC_VERB_READ) {
+        command->prepare = prepare_take;
+        command->done = finish_take;
+    } else if (verb == MTC_VERB_AWAIT) {
+        command->prepare = prepare_await;
+        command->done = finish_await;
+    }
+}
+
+/* -- submitting ---------------------------------------------------------- */
 
 /* The command for one request, or NULL: the request has ended. */
 static mtci_redis_command *make_one(redis_tier *tier, mtc_verb verb,
                                     mtc_request *request)
 {
+    bool is_lease = mtci_redis_lease_is(verb, request);
+    if (is_lease && verb == MTC_VERB_READ)
+        request->ticket = new_ticket(tier);
     mtci_redis_command *command =
-        mtci_redis_entry_command(&tier->form, verb, request);
+        is_lease ? mtci_redis_lease_command(&tier->form, verb, request)
+                 : mtci_redis_entry_command(&tier->form, verb, request);
     request->link = tier;
     if (!command) {
         complete(request, MTC_E_NO_MEMORY, "out of memory");
         return NULL;
     }
-    command->done = verb == MTC_VERB_READ ? finish_read : finish_write;
+    if (is_lease)
+        set_lease_calls(command, verb);
+    else
+        command->done = verb == MTC_VERB_READ ? finish_read : finish_write;
     if (tier->cluster)
         mtci_cluster_route(tier->cluster, command, request->key,
                            &request->mark);
@@ -190,7 +328,9 @@ static void redis_submit(mtc_tier *base, mtc_verb verb,
         return;
     }
     for (size_t done = 0; done < count;) {
-        size_t run = mtci_redis_bulk_run(requests + done, count - done);
+        size_t run = requests[done]->lease_ms > 0
+                         ? 1
+                         : mtci_redis_bulk_run(requests + done, count - done);
         if (run > 1)
             submit_bulk(tier, requests + done, run);
         else
@@ -199,37 +339,63 @@ static void redis_submit(mtc_tier *base, mtc_verb verb,
     }
 }
 
-static bool is_complete(const void *ctx)
+/* What a caller of drive waits for: its request, or that somebody's wait for a
+ * lease is due before the time until which it drives. */
+typedef struct watch {
+    redis_tier *tier;
+    const mtc_request *awaited;
+    int64_t until_ms;
+} watch;
+
+static bool is_over(const void *ctx)
 {
-    return mtc_request_is_complete(ctx);
+    const watch *watch = ctx;
+    return mtc_request_is_complete(watch->awaited) ||
+           mtci_redis_awaits_due_ms(&watch->tier->awaits) < watch->until_ms;
+}
+
+static void drive_links(redis_tier *tier, const watch *watch)
+{
+    const mtc_request *awaited = watch->awaited;
+    mtci_awaited one = {is_over, watch};
+    if (tier->cluster)
+        mtci_cluster_drive(tier->cluster, awaited ? &awaited->mark : NULL,
+                           awaited ? &one : NULL, watch->until_ms);
+    else
+        mtci_client_drive(tier->client, awaited ? &one : NULL, watch->until_ms);
 }
 
 static void redis_drive(mtc_tier *base, const mtc_request *awaited,
                         int64_t until_ms)
 {
     redis_tier *tier = (redis_tier *)base;
-    mtci_awaited one = {is_complete, awaited};
-    if (tier->cluster)
-        mtci_cluster_drive(tier->cluster, awaited ? &awaited->mark : NULL,
-                           awaited ? &one : NULL, until_ms);
-    else
-        mtci_client_drive(tier->client, awaited ? &one : NULL, until_ms);
+    bool is_done = false;
+    while (!is_done) {
+        int64_t due_ms = mtci_redis_awaits_due_ms(&tier->awaits);
+        watch watch = {tier, awaited, due_ms < until_ms ? due_ms : until_ms};
+        drive_links(tier, &watch);
+        int64_t time_ms = now_ms(tier);
+        mtci_redis_awaits_expire(&tier->awaits, time_ms);
+        is_done =
+            !awaited || mtc_request_is_complete(awaited) || time_ms >= until_ms;
+    }
 }
 
 static void redis_abandon(mtc_tier *base, mtc_request *request)
 {
     redis_tier *tier = (redis_tier *)base;
     mtci_sent sent = {request->sent_ms, request->deadline_ms};
+    mtci_redis_awaits_drop(&tier->awaits, request);
     if (tier->cluster)
         mtci_cluster_abandon(tier->cluster, &request->mark, request, &sent);
     else
         mtci_client_abandon(tier->client, request);
 }
 
-static void redis_tend(mtc_tier *base, int64_t now_ms)
+static void redis_tend(mtc_tier *base, int64_t time_ms)
 {
     redis_tier *tier = (redis_tier *)base;
-    (void)now_ms; /* the client's clock is the same */
+    mtci_redis_awaits_expire(&tier->awaits, time_ms);
     if (tier->client)
         mtci_client_tend(tier->client);
     else
@@ -284,6 +450,7 @@ static void redis_close(mtc_tier *base)
     mtci_cluster_free(tier->cluster);
     mtci_redis_sentinels_free(tier->sentinels);
     mtci_watch_fini(&tier->watch);
+    mtci_redis_awaits_fini(&tier->awaits);
     free(tier);
 }
 
@@ -333,6 +500,9 @@ static mtc_status make_link(redis_tier *tier, const mtci_url *url,
         status = mtci_redis_read_settings(url, options, error, &settings);
     if (status != MTC_OK)
         return status;
+    settings.push = mtci_redis_awaits_push;
+    settings.is_awaited = mtci_redis_awaits_any;
+    settings.push_ctx = &tier->awaits;
     if (mtci_redis_names_cluster(url))
         status = make_cluster(url, &settings, tier, error);
     else
@@ -349,6 +519,8 @@ static mtc_status redis_open(const mtci_url *url, const void *options,
         return mtci_fail(error, MTC_E_NO_MEMORY, PART, "redis: out of memory");
     tier->base.ops = &redis_ops;
     mtci_watch_init(&tier->watch);
+    tier->lease_seed = mtci_seed();
+    mtci_redis_awaits_init(&tier->awaits);
     mtc_status status = make_link(tier, url, options, error);
     if (status == MTC_OK)
         *out = &tier->base;
@@ -373,7 +545,8 @@ mtci_redis_cluster *mtci_redis_tier_cluster(mtc_tier *tier)
 
 static const mtc_tier_ops redis_ops = {
     .struct_size = sizeof(mtc_tier_ops),
-    .abilities = MTC_TIER_TELLS_LEFT | MTC_TIER_SHARED | MTC_TIER_KEEPS_FACTS,
+    .abilities = MTC_TIER_TELLS_LEFT | MTC_TIER_SHARED | MTC_TIER_KEEPS_FACTS |
+                 MTC_TIER_LEASES,
     .scheme = "redis",
     .key_size_max = KEY_SIZE_MAX,
     .value_size_max = VALUE_SIZE_MAX,

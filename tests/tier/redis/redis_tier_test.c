@@ -231,9 +231,11 @@ static void facts_are_kept_also_with_a_large_value(void **state)
 /* Some frame, as bytes. */
 static size_t make_frame(int32_t kind, char *bytes, size_t size)
 {
+    static const char numbers[16];
     mtc_frame frame = {
         .facts = {.kind = kind, .left_ms = 1000, .window_ms = 500},
-        .value = mtc_str(kind == MTC_KIND_VALUE ? "inside" : ""),
+        .value = kind == MTC_KIND_LEASE ? mtc_bytes(numbers, sizeof numbers)
+                                        : mtc_str("inside"),
     };
     assert_true(mtc_frame_size(&frame) <= size);
     return mtc_frame_write(&frame, bytes);
