@@ -15,10 +15,10 @@ extern "C" {
 
 /**
  * How an entry is kept, and how it is loaded. A strategy that bounds the wait
- * for a load or refreshes early has its loads run on threads of the cache, so
- * that the loader's context must live until the load has ended, which may be
- * after the call. Append-only: a program built against an older header
- * keeps working, since struct_size says which fields it knows.
+ * for a load, refreshes early or takes leases has its loads run on threads of
+ * the cache, so that the loader's context must live until the load has ended,
+ * which may be after the call. Append-only: a program built against an older
+ * header keeps working, since struct_size says which fields it knows.
  */
 typedef struct mtc_strategy {
     /** sizeof(mtc_strategy), set by MTC_STRATEGY_INIT. */
@@ -66,6 +66,12 @@ typedef struct mtc_strategy {
      *  Stampede Prevention", VLDB 2015). 0 to 1000, 1 is usual; default (0):
      *  not. Such entries keep their load time. Since 0.1. */
     double refresh_beta;
+    /** Lease: while one process loads a key, others that want a lease of it as
+     *  well wait for its result, in a tier that keeps leases (Redis). How long
+     *  one lives that is not renewed, in milliseconds, 1 to 600,000: a process
+     *  that dies keeps others waiting for so long. Default (0): every process
+     *  loads by itself. Since 0.1. */
+    int64_t lease_ms;
 } mtc_strategy;
 
 /** The throttle_ms of a strategy that says 0. */
@@ -74,7 +80,8 @@ typedef struct mtc_strategy {
 /** A strategy with a time to live in milliseconds. */
 #define MTC_STRATEGY_INIT(ttl)                                                 \
     {                                                                          \
-        (uint32_t)sizeof(mtc_strategy), 0, (ttl), 0, 0, 0, 0, -1, 0, 0, 0, 0.0 \
+        (uint32_t)sizeof(mtc_strategy), 0, (ttl), 0, 0, 0, 0, -1, 0, 0, 0,     \
+            0.0, 0                                                             \
     }
 
 /** 10 seconds: prices, positions, presence. */

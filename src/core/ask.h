@@ -79,7 +79,8 @@ static inline bool mtci_is_plain(const mtc_strategy *strategy)
             strategy->soft_ms <= MTC_TTL_MS_MAX &&
             (uint64_t)strategy->hard_ms <= max &&
             strategy->refresh_percent <= 99 && strategy->reserved == 0 &&
-            strategy->refresh_beta >= 0 && strategy->refresh_beta <= 1000);
+            strategy->refresh_beta >= 0 && strategy->refresh_beta <= 1000 &&
+            (uint64_t)strategy->lease_ms <= 600000);
 }
 
 /* Checks a key and hashes it. MTC_OK, MTC_E_INVALID, MTC_E_TOO_LARGE. */
@@ -94,6 +95,12 @@ bool mtci_ask_enter(mtci_ask *ask);
 
 /* The same for a caller that does not block: the cache is kept by others. */
 bool mtci_ask_join(mtci_ask *ask);
+
+/* How long a lease the ask's look-up takes; 0: none. */
+static inline int64_t mtci_ask_lease_ms(const mtci_ask *ask)
+{
+    return ask->loader ? ask->strategy->lease_ms : 0;
+}
 
 /* Whether this ask opened its flight. */
 static inline bool mtci_ask_leads(const mtci_ask *ask)

@@ -36,7 +36,8 @@ static bool look_up(ask_task *a, mtc_status why, int64_t now_ms)
         a->look = (mtci_look){.flight = a->ask.flight,
                               .flags = a->ask.flags,
                               .soft_at_ms = a->ask.soft_at_ms,
-                              .hard_at_ms = a->ask.hard_at_ms};
+                              .hard_at_ms = a->ask.hard_at_ms,
+                              .lease_ms = mtci_ask_lease_ms(&a->ask)};
         mtci_search_begin(&a->search, &a->look, 1);
         a->is_searching = true;
     }

@@ -11,7 +11,8 @@
 static inline bool mtci_is_background(const mtc_strategy *strategy)
 {
     return strategy->soft_ms >= 0 || strategy->hard_ms > 0 ||
-           strategy->refresh_percent > 0 || strategy->refresh_beta > 0;
+           strategy->refresh_percent > 0 || strategy->refresh_beta > 0 ||
+           strategy->lease_ms > 0;
 }
 
 /* Has the flight of an ask that leads it led from here on by another one, on

@@ -13,6 +13,7 @@
 typedef struct part {
     mtci_ask ask; /* leads */
     mtci_leading leading;
+    bool is_elsewhere; /* another process loads it */
 } part;
 
 struct mtc_bulk {
@@ -209,15 +210,31 @@ static bool is_open(mtc_bulk *bulk, size_t i)
     return false;
 }
 
+/* What other processes were loading, and have given up. */
+static void load_taken_over(mtc_bulk *bulk, int cancel_state)
+{
+    bulk->load_count = 0;
+    for (size_t i = 0; i < bulk->count; i++) {
+        part *part = &bulk->parts[i];
+        if (part->is_elsewhere && !mtci_load_await_elsewhere(&part->ask))
+            bulk->open[bulk->load_count++] = part;
+    }
+    load_open(bulk, cancel_state);
+}
+
 static void run(mtc_bulk *bulk, int cancel_state)
 {
     if (bulk->looks)
         look(bulk);
     for (size_t i = 0; i < bulk->count; i++) {
-        if (is_open(bulk, i))
-            bulk->open[bulk->load_count++] = &bulk->parts[i];
+        part *part = &bulk->parts[i];
+        bool is_ours = is_open(bulk, i);
+        part->is_elsewhere = is_ours && mtci_load_is_elsewhere(&part->ask);
+        if (is_ours && !part->is_elsewhere)
+            bulk->open[bulk->load_count++] = part;
     }
     load_open(bulk, cancel_state);
+    load_taken_over(bulk, cancel_state);
     let_go(bulk);
 }
 

@@ -13,6 +13,7 @@
 #include "base/mutex.h"
 #include "base/sync.h"
 #include "core/flight.h"
+#include "core/lease.h"
 #include "core/queue.h"
 #include "core/settings.h"
 #include "core/spawn.h"
@@ -60,6 +61,7 @@ static void stop_threads(mtc_cache *cache)
     mtci_keeper_stop(&cache->keeper);
     mtci_loads_stop(cache->loads);
     cache->loads = NULL;
+    mtci_lease_forget(cache);
     for (size_t i = 0; i < cache->lane_count; i++)
         mtci_lane_stop(&cache->lanes[i], stop_ms(cache));
 }
@@ -71,6 +73,7 @@ static void memory_free(mtc_cache *cache)
     mtci_keeper_fini(&cache->keeper);
     mtci_slots_fini(&cache->slots);
     pthread_mutex_destroy(&cache->queues_mutex);
+    pthread_mutex_destroy(&cache->leases_mutex);
     mtci_log_fini(&cache->log);
     mtci_counters_fini(&cache->counters);
     gate_free(cache->gate);
@@ -265,6 +268,7 @@ mtc_status mtci_cache_open_at(const mtc_cache_options *options,
     memset(cache, 0, sizeof(*cache));
     mtci_slots_init(&cache->slots);
     mtci_mutex_init(&cache->queues_mutex);
+    mtci_mutex_init(&cache->leases_mutex);
     mtci_keeper_init(&cache->keeper, cache);
     mtc_status status =
         mtci_settings_init(&settings, options, &cache->log, clock, error);

@@ -52,6 +52,8 @@ struct mtc_cache {
     mtci_log log;
     mtci_keeper keeper;
     mtci_loads *loads;
+    pthread_mutex_t leases_mutex; /* leaf */
+    struct mtci_flight *leases;   /* that are renewed */
     mtc_tier_host hosts[MTC_TIERS_MAX];
     mtci_lane lanes[MTC_TIERS_MAX];
     mtci_slots slots;

@@ -3,6 +3,7 @@
  */
 #include "core/chain.h"
 
+#include "core/lease.h"
 #include "core/value.h"
 
 #define SUBMIT_CHUNK 32u
@@ -124,6 +125,8 @@ int64_t mtci_chain_until(const mtci_look *look, int64_t until_ms)
 
 void mtci_chain_take(mtci_lane *lane, mtci_look *look, mtc_status status)
 {
+    if (look->op->wants_lease && status >= 0)
+        mtci_lease_note(look->flight, lane, &look->op->request);
     if (status == MTC_OK)
         take_entry(lane, look);
     else if (status == MTC_MISS)
@@ -133,6 +136,16 @@ void mtci_chain_take(mtci_lane *lane, mtci_look *look, mtc_status status)
     mtci_op_release(look->op);
     look->op = NULL;
     tell_found(look);
+}
+
+/* In the first tier that keeps leases, unless the flight has it. */
+static void ask_for_lease(const mtci_lane *lane, mtci_look *look)
+{
+    if (look->lease_ms <= 0 || look->flight->lease.lane ||
+        !(lane->ops->abilities & MTC_TIER_LEASES))
+        return;
+    look->op->wants_lease = true;
+    look->op->request.lease_ms = look->lease_ms;
 }
 
 size_t mtci_chain_send(mtci_lane *lane, mtci_look *looks, size_t count)
@@ -152,6 +165,7 @@ size_t mtci_chain_send(mtci_lane *lane, mtci_look *looks, size_t count)
         }
         sent++;
         looks[i].op->task = looks[i].task;
+        ask_for_lease(lane, &looks[i]);
         chunk[held++] = looks[i].op;
         if (held == SUBMIT_CHUNK) {
             mtci_lane_submit(lane, chunk, held);
@@ -307,8 +321,7 @@ void mtci_chain_promote_locked(mtc_cache *cache, const mtci_look *look)
                    MTCI_COUNT_PROMOTIONS + (unsigned)look->result.outcome);
 }
 
-/* What an entry on these terms is in one tier. */
-static mtc_facts facts_in(const mtci_lane *lane, const mtci_terms *terms)
+mtc_facts mtci_terms_facts(const mtci_terms *terms, const mtci_lane *lane)
 {
     int64_t ttl_ms = terms->tier_ttl_ms ? terms->tier_ttl_ms[lane->index] : 0;
     mtc_facts facts = ttl_ms > 0 ? mtci_life_facts_of(lane, terms->life, ttl_ms)
@@ -324,7 +337,9 @@ void mtci_chain_store_locked(mtc_cache *cache, mtci_flight *flight,
     int64_t now_ms = mtci_cache_now_ms(cache);
     for (size_t i = 0; i < cache->lane_count; i++) {
         mtci_lane *lane = &cache->lanes[i];
-        mtc_facts facts = facts_in(lane, terms);
+        if (lane == terms->but)
+            continue;
+        mtc_facts facts = mtci_terms_facts(terms, lane);
         fill_locked(lane, flight, value, &facts, now_ms);
     }
 }

@@ -20,6 +20,7 @@ typedef struct mtci_look {
     /* The caller waits for less if there is a stale copy, or in any case; 0 or
      * MTC_NO_END: it does not. */
     int64_t soft_at_ms, hard_at_ms;
+    int64_t lease_ms; /* of the lease that it takes if it can; 0: none */
     bool is_found;
     /* Optional: called once the key is found, while others are looked up. */
     void (*found)(struct mtci_look *look);
@@ -38,6 +39,7 @@ typedef struct mtci_terms {
     mtci_life life;
     mtc_slice etag;
     const int64_t *tier_ttl_ms; /* of each tier, 0: as life says; or NULL */
+    const mtci_lane *but;       /* it is stored there already; or NULL */
 } mtci_terms;
 
 /* Asks the leading tiers that answer at once. True: result is a hit. */
@@ -67,6 +69,9 @@ int64_t mtci_chain_until(const mtci_look *look, int64_t until_ms);
 
 /* Copies a hit into the tiers above, with what is left of its life. */
 void mtci_chain_promote_locked(mtc_cache *cache, const mtci_look *look);
+
+/* What an entry on these terms is in one tier. */
+mtc_facts mtci_terms_facts(const mtci_terms *terms, const mtci_lane *lane);
 
 /* Stores what was loaded in every tier: a value, or that there is none. */
 void mtci_chain_store_locked(mtc_cache *cache, mtci_flight *flight,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/sync.h"
+#include "core/lease.h"
 #include "core/task.h"
 
 static mtci_flight *find_locked(mtci_slot *slot, mtc_slice key, uint64_t hash)
@@ -107,6 +108,7 @@ void mtci_flight_release(mtci_flight *flight)
 {
     if (atomic_fetch_sub_explicit(&flight->refs, 1, memory_order_acq_rel) > 1)
         return;
+    mtci_lease_give_back(flight);
     mtc_value_free(&flight->result.value);
     mtc_value_free(&flight->load.value);
     mtc_value_free(&flight->load.etag);

@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 
 #include "core/life.h"
+#include "core/loads.h"
 #include "core/slot.h"
 #include "core/thread.h"
 #include "mtc/load.h"
@@ -29,6 +30,7 @@
 
 struct mtc_bulk;
 struct mtc_cache;
+struct mtci_lane;
 struct mtci_task;
 
 /* How a request ended. */
@@ -53,6 +55,16 @@ typedef struct mtci_stale {
     mtc_value value; /* without ops: none */
     mtci_copy copy;
 } mtci_stale;
+
+/* The lease of the flight's key across processes; see lease.h. */
+typedef struct mtci_lease {
+    struct mtci_lane *lane; /* that keeps it; NULL: there is none */
+    uint64_t ticket;        /* guarded by the slot; 0: another process has it */
+    int64_t left_ms;        /* of another's */
+    int64_t length_ms, renew_at_ms;
+    struct mtci_flight *next; /* that are renewed: the cache's leases_mutex */
+    bool is_held;             /* has come into that list */
+} mtci_lease;
 
 /* One caller in a flight; lives on the caller's stack, or in its task. */
 typedef struct mtci_party {
@@ -88,6 +100,8 @@ struct mtc_load {
     bool is_unchanged;  /* the value is the stale copy's */
     bool is_kept_out;   /* stored nowhere */
     mtc_status failure; /* as a bulk loader said */
+    mtc_status answer;  /* that is to be taken in on a loader thread */
+    mtci_errand errand;
     mtci_load_hold hold;
 };
 
@@ -111,6 +125,7 @@ typedef struct mtci_flight {
     struct mtci_flight *seen_next;
     bool is_seen;
     uint64_t tickets[MTC_TIERS_MAX];
+    mtci_lease lease;
     mtci_stale stale; /* set by the leader, until the flight ends */
     struct mtc_load load;
     mtci_result result;

@@ -5,6 +5,7 @@
 
 #include "core/cache.h"
 #include "core/chain.h"
+#include "core/lease.h"
 #include "core/spawn.h"
 
 #define PROBE_KEY "mtc:probe"
@@ -294,6 +295,9 @@ static int64_t keep_round(mtci_keeper *keeper)
         if (lane_ms < wait_ms)
             wait_ms = lane_ms;
     }
+    int64_t lease_ms = mtci_lease_renew(cache);
+    if (lease_ms < wait_ms)
+        wait_ms = lease_ms;
     if (is_outstanding)
         atomic_store_explicit(&keeper->is_watching, true, memory_order_release);
     return wait_ms;

@@ -8,6 +8,7 @@
 
 #include "base/sync.h"
 #include "core/cache.h"
+#include "core/lease.h"
 #include "core/task.h"
 #include "mtc/strategy.h"
 
@@ -92,6 +93,8 @@ static bool is_answer(mtc_status status)
 static void note_answer(mtci_lane *lane, mtci_op *op)
 {
     mtc_status status = op->request.status;
+    if (op->verb == MTC_VERB_AWAIT)
+        return; /* how long that takes is not the tier's doing */
     note_sample(lane, mtci_boot_us() - op->sent_us);
     if (status >= 0 || status == MTC_E_CANCELLED || status == MTC_E_CLOSED)
         return;
@@ -121,6 +124,9 @@ static void op_done(mtc_request *request)
         atomic_exchange_explicit(&op->word, MTCI_OP_DONE, memory_order_acq_rel);
     if (before == MTCI_OP_LEFT)
         pay(op, op->left_debt_id);
+    if (before == MTCI_OP_LEFT && op->wants_lease && request->status >= 0 &&
+        request->ticket != 0)
+        mtci_lease_return(op);
     if (before == MTCI_OP_SLEEPING)
         mtci_word_wake(&op->word);
     if (before == MTCI_OP_OPEN && op->task)
@@ -193,7 +199,8 @@ static void prepare(mtci_lane *lane, mtci_op *op, int64_t now_ms,
     mtc_request *request = &op->request;
     if (request->sent_ms == 0)
         request->sent_ms = now_ms;
-    request->deadline_ms = now_ms + lane->deadline_ms;
+    request->deadline_ms =
+        now_ms + (op->wait_ms > 0 ? op->wait_ms : lane->deadline_ms);
     request->done = op_done;
     op->sent_us = now_us;
     op->debt_id = mtci_debts_last(&lane->debts);
@@ -314,7 +321,8 @@ static bool try_leave(mtci_op *op)
 /* Whoever only reads stops waiting when the cache closes. */
 static bool is_let_go(const mtci_lane *lane, const mtci_op *op)
 {
-    return (op->verb == MTC_VERB_READ || op->is_probe) &&
+    return (op->verb == MTC_VERB_READ || op->verb == MTC_VERB_AWAIT ||
+            op->is_probe) &&
            mtci_cache_gate(lane->keeper->cache) != MTC_OK;
 }
 
@@ -370,7 +378,7 @@ bool mtci_lane_depart(mtci_lane *lane, mtci_op *op, mtc_status why, bool is_due)
         return false;
     if (lane->ops->abandon)
         lane->ops->abandon(lane->tier, &op->request);
-    if (why == MTC_E_TIMEOUT)
+    if (why == MTC_E_TIMEOUT && op->verb != MTC_VERB_AWAIT)
         note_departure(lane, op, is_due);
     return true;
 }

@@ -10,6 +10,7 @@
 #include "core/background.h"
 #include "core/bulk.h"
 #include "core/failure.h"
+#include "core/lease.h"
 #include "core/task.h"
 #include "core/turn.h"
 #include "core/value.h"
@@ -35,6 +36,7 @@ void mtci_load_begin(mtci_ask *ask, struct mtc_bulk *bulk)
         .hold = {ask->has_turn, bulk},
     };
     ask->has_turn = false;
+    mtci_lease_hold(ask->cache, flight);
     atomic_fetch_add_explicit(&flight->refs, 1, memory_order_relaxed);
     mtci_cache_enter(ask->cache);
     mtci_count(&ask->cache->counters, MTCI_COUNT_LOADS);
@@ -106,22 +108,46 @@ static void describe(mtc_load *load)
                                mtc_value_slice(&load->value));
 }
 
+/* What the loader said, as an entry; false: there is none to store. */
+static bool entry_of(const mtc_load *load, mtc_status status, mtc_value *value,
+                     mtci_terms *terms)
+{
+    *value = load->value;
+    *terms = (mtci_terms){.kind = MTC_KIND_VALUE,
+                          .life = load->life,
+                          .etag = mtc_value_slice(&load->etag),
+                          .tier_ttl_ms = load->tier_ttl_ms};
+    if (status == MTC_ABSENT) {
+        *value = mtc_value_borrow(mtc_bytes(NULL, 0));
+        *terms = (mtci_terms){.kind = MTC_KIND_ABSENT,
+                              .life = {load->strategy.absent_ms, 0, 0}};
+    }
+    return !load->is_kept_out && (status == MTC_OK || status == MTC_ABSENT);
+}
+
+/* Stores it in every tier; with a lease, first where that is, and elsewhere
+ * only if it was accepted there. Lets the slot go meanwhile. */
 static void store_locked(mtc_load *load, mtc_status status)
 {
-    mtci_terms found = {.kind = MTC_KIND_VALUE,
-                        .life = load->life,
-                        .etag = mtc_value_slice(&load->etag),
-                        .tier_ttl_ms = load->tier_ttl_ms};
-    mtci_terms absent = {.kind = MTC_KIND_ABSENT,
-                         .life = {load->strategy.absent_ms, 0, 0}};
-    mtc_value none = mtc_value_borrow(mtc_bytes(NULL, 0));
-    if (load->is_kept_out)
+    mtc_value value;
+    mtci_terms terms;
+    mtci_flight *flight = load->flight;
+    if (!entry_of(load, status, &value, &terms))
         return;
-    if (status == MTC_OK)
-        mtci_chain_store_locked(load->cache, load->flight, &load->value,
-                                &found);
-    else if (status == MTC_ABSENT)
-        mtci_chain_store_locked(load->cache, load->flight, &none, &absent);
+    mtci_op *fill = mtci_lease_fill(flight, &value, &terms);
+    if (!fill) {
+        mtci_chain_store_locked(load->cache, flight, &value, &terms);
+        return;
+    }
+    mtci_lane *lane = fill->lane;
+    mtci_lane_submit(lane, &fill, 1);
+    pthread_mutex_unlock(&flight->slot->mutex);
+    mtc_status filled = mtci_lane_wait(lane, fill, MTC_NO_END);
+    mtci_op_release(fill);
+    pthread_mutex_lock(&flight->slot->mutex);
+    terms.but = lane;
+    if (filled == MTC_OK && mtci_flight_stores(flight))
+        mtci_chain_store_locked(load->cache, flight, &value, &terms);
 }
 
 static bool has_stale(const mtci_flight *flight)
@@ -166,6 +192,7 @@ mtci_result mtci_load_finish(mtc_load *load, mtc_status status)
     mtci_flight_finish_locked(flight, &result);
     pthread_mutex_unlock(&flight->slot->mutex);
     mtci_flight_wake(flight);
+    mtci_lease_give_back(flight);
     mtci_chain_kick(load->cache);
     mtci_cache_report(load->cache);
     return result;
@@ -362,19 +389,54 @@ bool mtci_load_run_here(mtci_ask *ask)
     return true;
 }
 
+/* Another process loads the key: waits for what comes of that. True: result
+ * is final. */
+static bool await_lease(mtci_ask *ask)
+{
+    mtci_look look = {.flight = ask->flight,
+                      .flags = ask->flags,
+                      .lease_ms = ask->strategy->lease_ms};
+    mtc_status status = mtci_lease_await(ask->cache, &look, ask->until_ms);
+    if (status == MTC_OK)
+        return mtci_ask_looked(ask, &look);
+    if (status == MTC_E_TIMEOUT)
+        mtci_load_leave_untried(ask);
+    else if (status < 0)
+        mtci_load_refuse(ask, status);
+    return status != MTC_MISS;
+}
+
 bool mtci_load_run(mtci_ask *ask)
 {
     if (mtci_load_hand_over(ask))
         return false;
+    if (mtci_load_await_elsewhere(ask))
+        return true;
     return !take_turn(ask) || mtci_load_run_here(ask);
+}
+
+bool mtci_load_await_elsewhere(mtci_ask *ask)
+{
+    return mtci_load_is_elsewhere(ask) && await_lease(ask);
+}
+
+static void take_answer(mtci_errand *errand)
+{
+    mtc_load *load = (mtc_load *)((char *)errand - offsetof(mtc_load, errand));
+    mtci_load_finish(load, load->answer);
+    mtci_load_end(load->cache, load->flight, load->hold);
 }
 
 mtc_status mtc_load_answer(mtc_load *load, mtc_status status)
 {
     if (!load || status == MTC_PENDING)
         return MTC_E_INVALID;
-    mtci_load_finish(load, status);
-    mtci_load_end(load->cache, load->flight, load->hold);
+    load->answer = status;
+    load->errand.run = take_answer;
+    /* With a lease that takes a round trip, which others may wait for. */
+    if (load->flight->lease.ticket == 0 ||
+        !mtci_loads_run(load->cache->loads, &load->errand))
+        take_answer(&load->errand);
     return MTC_OK;
 }
 

@@ -5,6 +5,7 @@
 #define MTCI_CORE_LOAD_H
 
 #include "core/ask.h"
+#include "core/lease.h"
 
 /* Whether this thread is inside a loader of the same key. */
 bool mtci_load_is_mine(const mtci_ask *ask);
@@ -53,5 +54,13 @@ bool mtci_load_run(mtci_ask *ask);
 bool mtci_load_hand_over(mtci_ask *ask);
 bool mtci_load_needs_turn(const mtci_ask *ask);
 bool mtci_load_run_here(mtci_ask *ask);
+
+/* Whether another process loads the key of an ask that leads; waits for what
+ * comes of that: true: result is final. */
+static inline bool mtci_load_is_elsewhere(const mtci_ask *ask)
+{
+    return mtci_lease_is_foreign(ask->flight);
+}
+bool mtci_load_await_elsewhere(mtci_ask *ask);
 
 #endif

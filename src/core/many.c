@@ -137,6 +137,7 @@ static void enter_all(below *rest)
                             .flags = ask->flags,
                             .soft_at_ms = ask->soft_at_ms,
                             .hard_at_ms = ask->hard_at_ms,
+                            .lease_ms = mtci_ask_lease_ms(ask),
                             .found = end_found,
                             .ctx = ask};
     }

@@ -1,0 +1,471 @@
+/*
+ * labels: quick server
+ *
+ * Leases over a real Redis: of several processes, or caches, that miss a key
+ * one loads it, and the others take its result.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "mtc/queue.h"
+#include "support/callers.h"
+#include "support/redis_rig.h"
+
+#define PROCESSES 4
+#define THREADS   50
+#define LONG_MS   60000 /* no test waits for such a lease to end */
+
+static test_server server;
+static mtc_cache *caches[2];
+static mtc_strategy strategy;
+
+/* The source; in memory that children share. */
+typedef struct source {
+    _Atomic unsigned loads;
+    mtct_stop door;
+    _Atomic int status;
+    unsigned takes_us;
+    _Atomic bool is_late;
+    mtc_load *_Atomic left;
+} source;
+
+static source *shared;
+
+static void open_cache(mtc_cache **cache)
+{
+    char tiers[160];
+    mtc_cache_options options = MTC_CACHE_OPTIONS_INIT;
+    snprintf(tiers, sizeof tiers, "memory?size=16MiB %s?deadline=5s",
+             server.url);
+    options.tiers = tiers;
+    options.log_level = 5;
+    assert_int_equal(mtc_cache_open(&options, NULL, cache), MTC_OK);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    test_server_require(TEST_REDIS);
+    assert_true(test_server_start(&server, TEST_REDIS, NULL));
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
+                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(shared != MAP_FAILED);
+    strategy = (mtc_strategy)MTC_STRATEGY_INIT(60000);
+    strategy.lease_ms = LONG_MS;
+    return 0;
+}
+
+static int setup_two(void **state)
+{
+    setup(state);
+    open_cache(&caches[0]);
+    open_cache(&caches[1]);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    mtct_stop_open(&shared->door);
+    for (int i = 0; i < 2; i++) {
+        if (caches[i])
+            mtc_cache_close(&caches[i]);
+    }
+    munmap(shared, sizeof *shared);
+    test_server_stop(&server);
+    return 0;
+}
+
+static mtc_status load(mtc_load *load, void *ctx)
+{
+    source *source = ctx;
+    atomic_fetch_add(&source->loads, 1);
+    if (source->takes_us > 0)
+        usleep(source->takes_us);
+    else
+        mtct_stop_here(&source->door);
+    if (atomic_load(&source->is_late)) {
+        source->left = load;
+        return MTC_PENDING;
+    }
+    if (atomic_load(&source->status) != MTC_OK)
+        return (mtc_status)atomic_load(&source->status);
+    return mtc_load_set_value(load, mtc_str("value"));
+}
+
+static mtct_caller asking(int i)
+{
+    return (mtct_caller){.cache = caches[i],
+                         .key = "k",
+                         .loader = load,
+                         .ctx = shared,
+                         .call = {sizeof(mtc_call), 0, 0, &strategy, NULL}};
+}
+
+static mtct_caller callers[2];
+
+/* The first cache loads, and the second waits for it. */
+static void start_two(void)
+{
+    callers[0] = asking(0);
+    callers[1] = asking(1);
+    mtct_caller_start(&callers[0]);
+    mtct_stop_await(&shared->door, 1);
+    mtct_caller_start(&callers[1]);
+    mtct_asked_await(caches[1], 1);
+}
+
+static void expect(int i, mtc_status status)
+{
+    mtct_caller_join(&callers[i]);
+    assert_int_equal(callers[i].status, status);
+    if (status == MTC_OK)
+        assert_string_equal(callers[i].text, "value");
+}
+
+/* What Redis has under the key, as a plain client sees it. */
+static void expect_in_redis(const char *text)
+{
+    char seen[80];
+    mtci_redis_client *client = redis_rig_client(server.port);
+    redis_rig_ask(client, MTCI_REPLY_BULK | MTCI_REPLY_NIL, "GET k", seen,
+                  sizeof seen);
+    assert_string_equal(seen, text);
+    mtci_client_free(client);
+}
+
+/* -- one loads ------------------------------------------------------------- */
+
+static void of_two_processes_one_loads(void **state)
+{
+    (void)state;
+    start_two();
+    mtct_stop_open(&shared->door);
+    expect(0, MTC_OK);
+    expect(1, MTC_OK);
+    assert_int_equal(shared->loads, 1);
+    expect_in_redis("value");
+    mtct_quiet_await(caches[0]);
+    mtct_quiet_await(caches[1]);
+}
+
+static void a_load_that_fails_gives_its_lease_back(void **state)
+{
+    (void)state;
+    shared->status = MTC_E_DENIED;
+    start_two();
+    mtct_stop_open(&shared->door);
+    expect(0, MTC_E_DENIED);
+    expect(1, MTC_E_DENIED);
+    assert_int_equal(shared->loads, 2);
+    mtct_quiet_await(caches[0]);
+    mtct_quiet_await(caches[1]);
+    expect_in_redis("nil");
+}
+
+static void what_was_removed_elsewhere_meanwhile_is_not_stored(void **state)
+{
+    (void)state;
+    callers[0] = asking(0);
+    mtct_caller_start(&callers[0]);
+    mtct_stop_await(&shared->door, 1);
+    assert_int_equal(mtc_cache_remove(caches[1], mtc_str("k")), MTC_OK);
+    mtct_stop_open(&shared->door);
+    expect(0, MTC_OK); /* who asked before has what was loaded */
+    mtct_quiet_await(caches[0]);
+    expect_in_redis("nil");
+    mtct_caller plain = asking(0);
+    plain.loader = NULL;
+    mtct_caller_run(&plain);
+    assert_int_equal(plain.status, MTC_MISS);
+}
+
+static void a_lease_is_renewed_while_its_load_runs(void **state)
+{
+    (void)state;
+    strategy.lease_ms = 300;
+    start_two();
+    usleep(900000); /* three lives of a lease */
+    assert_int_equal(shared->loads, 1);
+    mtct_stop_open(&shared->door);
+    expect(0, MTC_OK);
+    expect(1, MTC_OK);
+    assert_int_equal(shared->loads, 1);
+}
+
+static void a_call_waits_no_longer_than_its_deadline(void **state)
+{
+    (void)state;
+    strategy.hard_ms = 100;
+    start_two();
+    expect(1, MTC_E_TIMEOUT);
+    expect(0, MTC_E_TIMEOUT);
+    mtct_stop_open(&shared->door);
+    mtct_quiet_await(caches[0]);
+    mtct_quiet_await(caches[1]);
+    assert_int_equal(shared->loads, 1);
+    expect_in_redis("value");
+}
+
+static void a_stale_copy_is_there_while_another_loads(void **state)
+{
+    (void)state;
+    strategy.ttl_ms = 300;
+    strategy.stale_ms = 60000;
+    strategy.soft_ms = 50;
+    mtct_stop_open(&shared->door);
+    callers[0] = asking(0);
+    mtct_caller_start(&callers[0]);
+    expect(0, MTC_OK);
+    mtct_quiet_await(caches[0]);
+    mtct_stop_close(&shared->door);
+    usleep(400000);
+    shared->door.arrived = 0;
+    start_two();
+    expect(0, MTC_STALE);
+    expect(1, MTC_STALE);
+    assert_string_equal(callers[1].text, "value");
+    mtct_stop_open(&shared->door);
+    mtct_quiet_await(caches[0]);
+    mtct_quiet_await(caches[1]);
+    assert_int_equal(shared->loads, 2);
+}
+
+/* -- answers that come later, and many keys -------------------------------- */
+
+static void an_answer_that_comes_later_fills_the_lease(void **state)
+{
+    (void)state;
+    shared->is_late = true;
+    start_two();
+    mtct_stop_open(&shared->door);
+    while (!atomic_load((mtc_load * _Atomic *)&shared->left))
+        usleep(1000);
+    mtc_load *left = shared->left;
+    assert_int_equal(mtc_load_set_value(left, mtc_str("value")), MTC_OK);
+    assert_int_equal(mtc_load_answer(left, MTC_OK), MTC_OK);
+    expect(0, MTC_OK);
+    expect(1, MTC_OK);
+    assert_int_equal(shared->loads, 1);
+}
+
+static void a_load_that_is_dropped_is_taken_over(void **state)
+{
+    (void)state;
+    shared->is_late = true;
+    start_two();
+    mtct_stop_open(&shared->door);
+    while (!atomic_load((mtc_load * _Atomic *)&shared->left))
+        usleep(1000);
+    shared->is_late = false;
+    mtc_load_drop(shared->left);
+    expect(0, MTC_OK);
+    expect(1, MTC_OK);
+    assert_int_equal(shared->loads, 2);
+}
+
+static mtc_status load_many(mtc_bulk *bulk, void *ctx)
+{
+    source *source = ctx;
+    atomic_fetch_add(&source->loads, (unsigned)mtc_bulk_count(bulk));
+    mtct_stop_here(&source->door);
+    for (size_t i = 0; i < mtc_bulk_count(bulk); i++)
+        mtc_load_set_value(mtc_bulk_load(bulk, i), mtc_str("value"));
+    return MTC_OK;
+}
+
+typedef struct many {
+    mtc_cache *cache;
+    char keys[20][16];
+    mtc_item items[20];
+    int from, to;
+} many;
+
+static void *ask_many(void *ctx)
+{
+    many *many = ctx;
+    size_t count = 0;
+    for (int i = many->from; i < many->to; i++) {
+        snprintf(many->keys[count], sizeof many->keys[count], "k%d", i);
+        many->items[count] = (mtc_item){.key = mtc_str(many->keys[count])};
+        count++;
+    }
+    mtc_cache_get_or_load_many(many->cache, many->items, count, &strategy,
+                               load_many, shared);
+    return NULL;
+}
+
+static void calls_for_many_keys_load_each_once(void **state)
+{
+    (void)state;
+    static many first, second;
+    first = (many){.cache = caches[0], .from = 0, .to = 12};
+    second = (many){.cache = caches[1], .from = 6, .to = 18};
+    pthread_t one = mtct_thread_start(ask_many, &first);
+    mtct_stop_await(&shared->door, 1);
+    pthread_t other = mtct_thread_start(ask_many, &second);
+    mtct_stop_await(&shared->door, 2);
+    mtct_stop_open(&shared->door);
+    pthread_join(one, NULL);
+    pthread_join(other, NULL);
+    for (int i = 0; i < 12; i++) {
+        assert_int_equal(first.items[i].status, MTC_OK);
+        assert_int_equal(second.items[i].status, MTC_OK);
+        mtc_value_free(&first.items[i].value);
+        mtc_value_free(&second.items[i].value);
+    }
+    assert_int_equal(shared->loads, 18);
+}
+
+static void note_status(void *ctx, mtc_status status, mtc_value *value)
+{
+    (void)value;
+    *(mtc_status *)ctx = status;
+}
+
+static void an_asynchronous_call_waits_as_well(void **state)
+{
+    (void)state;
+    mtc_queue *queue;
+    mtc_status status = MTCT_NOT_YET;
+    callers[0] = asking(0);
+    mtct_caller_start(&callers[0]);
+    mtct_stop_await(&shared->door, 1);
+    assert_int_equal(mtc_queue_open(caches[1], &queue), MTC_OK);
+    mtc_call call = MTC_CALL_INIT;
+    call.strategy = &strategy;
+    assert_int_equal(mtc_cache_get_or_load_async(queue, mtc_str("k"), &call,
+                                                 load, shared, note_status,
+                                                 &status),
+                     MTC_PENDING);
+    for (int i = 0; i < 20; i++) {
+        mtc_queue_wait(queue, 5);
+        mtc_queue_drain(queue);
+    }
+    assert_int_equal(status, MTCT_NOT_YET);
+    mtct_stop_open(&shared->door);
+    while (status == MTCT_NOT_YET) {
+        mtc_queue_wait(queue, 100);
+        mtc_queue_drain(queue);
+    }
+    assert_int_equal(status, MTC_OK);
+    expect(0, MTC_OK);
+    assert_int_equal(shared->loads, 1);
+    assert_int_equal(mtc_queue_close(&queue), MTC_OK);
+}
+
+/* -- processes ------------------------------------------------------------- */
+
+static void *ask_in_child(void *ctx)
+{
+    mtct_caller *caller = ctx;
+    mtct_caller_run(caller);
+    return NULL;
+}
+
+/* Ends with 0 if every thread had the value. */
+static _Noreturn void be_process(void)
+{
+    static mtct_caller own[THREADS];
+    pthread_t threads[THREADS];
+    int wrong = 0;
+    open_cache(&caches[0]);
+    for (int i = 0; i < THREADS; i++) {
+        own[i] = asking(0);
+        threads[i] = mtct_thread_start(ask_in_child, &own[i]);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        wrong += own[i].status != MTC_OK;
+    }
+    mtc_cache_close(&caches[0]);
+    _exit(wrong > 0);
+}
+
+static void processes_with_many_threads_load_once(void **state)
+{
+    (void)state;
+    pid_t children[PROCESSES];
+    shared->takes_us = 200000;
+    for (int i = 0; i < PROCESSES; i++) {
+        children[i] = fork();
+        assert_true(children[i] >= 0);
+        if (children[i] == 0)
+            be_process();
+    }
+    for (int i = 0; i < PROCESSES; i++) {
+        int status;
+        assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    assert_int_equal(shared->loads, 1);
+    expect_in_redis("value");
+}
+
+static void a_holder_that_is_killed_is_succeeded(void **state)
+{
+    (void)state;
+    int status;
+    strategy.lease_ms = 500;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        be_process(); /* its loader stops at the door */
+    mtct_stop_await(&shared->door, 1);
+    open_cache(&caches[0]);
+    callers[0] = asking(0);
+    mtct_caller_start(&callers[0]);
+    mtct_asked_await(caches[0], 1);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    mtct_stop_open(&shared->door);
+    expect(0, MTC_OK);
+    assert_int_equal(shared->loads, 2);
+}
+
+static void without_the_server_each_loads_by_itself(void **state)
+{
+    (void)state;
+    test_server_stop(&server);
+    mtct_stop_open(&shared->door);
+    callers[0] = asking(0);
+    callers[1] = asking(1);
+    mtct_caller_start(&callers[0]);
+    mtct_caller_start(&callers[1]);
+    expect(0, MTC_OK);
+    expect(1, MTC_OK);
+    assert_int_equal(shared->loads, 2);
+}
+
+#define TEST(name)       cmocka_unit_test_setup_teardown(name, setup_two, teardown)
+#define TEST_ALONE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(of_two_processes_one_loads),
+        TEST(a_load_that_fails_gives_its_lease_back),
+        TEST(what_was_removed_elsewhere_meanwhile_is_not_stored),
+        TEST(a_lease_is_renewed_while_its_load_runs),
+        TEST(a_call_waits_no_longer_than_its_deadline),
+        TEST(a_stale_copy_is_there_while_another_loads),
+        TEST(an_answer_that_comes_later_fills_the_lease),
+        TEST(a_load_that_is_dropped_is_taken_over),
+        TEST(calls_for_many_keys_load_each_once),
+        TEST(an_asynchronous_call_waits_as_well),
+        TEST_ALONE(processes_with_many_threads_load_once),
+        TEST_ALONE(a_holder_that_is_killed_is_succeeded),
+        TEST(without_the_server_each_loads_by_itself),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
