@@ -38,6 +38,7 @@ static const counter TIER_COUNTERS[] = {
     {"hits_stale", offsetof(mtc_tier_stats, hits_stale)},
     {"hits_absent", offsetof(mtc_tier_stats, hits_absent)},
     {"promotions", offsetof(mtc_tier_stats, promotions)},
+    {"reads", offsetof(mtc_tier_stats, reads)},
     {"errors", offsetof(mtc_tier_stats, errors)},
     {"timeouts", offsetof(mtc_tier_stats, timeouts)},
     {"skipped", offsetof(mtc_tier_stats, skipped)},

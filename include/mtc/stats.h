@@ -32,6 +32,9 @@ typedef struct mtc_tier_stats {
     uint64_t debts;
     /** Stores under way now that nobody waits for. */
     uint64_t storing;
+    /** Keys that it was asked for. Of a tier that answers at once (memory)
+     *  those of the requests are not counted: it is asked by every one. */
+    uint64_t reads;
     /** What it holds, and evictions by cause. */
     mtc_tier_usage usage;
 } mtc_tier_stats;

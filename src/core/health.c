@@ -34,6 +34,7 @@ static void fill_tier(const mtc_cache *cache, unsigned i, mtc_tier_stats *out)
     out->hits_stale = mtci_counted(counters, MTCI_COUNT_HITS_STALE + i);
     out->hits_absent = mtci_counted(counters, MTCI_COUNT_HITS_ABSENT + i);
     out->promotions = mtci_counted(counters, MTCI_COUNT_PROMOTIONS + i);
+    out->reads = load_count(&lane->reads);
     out->errors = load_count(&lane->errors);
     out->timeouts = load_count(&lane->timeouts);
     out->skipped = load_count(&lane->skipped);

@@ -206,6 +206,8 @@ static void prepare(mtci_lane *lane, mtci_op *op, int64_t now_ms,
     op->debt_id = mtci_debts_last(&lane->debts);
     atomic_fetch_add_explicit(&op->refs, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&lane->open, 1, memory_order_relaxed);
+    if (op->verb == MTC_VERB_READ && !op->is_probe)
+        atomic_fetch_add_explicit(&lane->reads, 1, memory_order_relaxed);
 }
 
 static void send(mtci_lane *lane, mtc_verb verb, mtc_request *const *requests,

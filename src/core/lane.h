@@ -44,6 +44,7 @@ typedef struct mtci_lane {
     _Atomic int64_t silent_since_ms; /* the first call that was left without
                                         an answer since the last answer; 0:
                                         none */
+    _Atomic uint64_t reads;
     _Atomic uint64_t errors;
     _Atomic uint64_t timeouts;
     _Atomic uint64_t skipped;

@@ -87,11 +87,13 @@ static void a_tier_that_hangs_costs_one_wait_and_comes_back(void **state)
     assert_int_equal(load("loaded"), MTC_OK);
     mtc_stats stats = mtct_rig_stats(&rig);
     assert_int_equal(stats.tiers[1].skipped, 101);
+    assert_int_equal(stats.tiers[1].reads, 1);
     assert_true(stats.tiers[1].timeouts > 0);
     assert_true(stats.tiers[1].errors >= stats.tiers[1].timeouts);
     mtct_mood_hold(&rig.moods[0], MTC_VERB_READ, false);
     mtct_rig_wait_up(&rig, 1);
     assert_int_equal(get("k"), MTC_OK);
+    assert_int_equal(mtct_rig_stats(&rig).tiers[1].reads, 2);
 }
 
 static void a_call_leaves_at_its_own_deadline_and_blames_no_tier(void **state)

@@ -87,6 +87,7 @@ static void stampede(const char *tiers)
     assert_int_equal(stats.misses, THREADS);
     assert_int_equal(stats.followers, THREADS - 1);
     assert_int_equal(stats.in_flight, 0);
+    assert_int_equal(stats.tiers[1].reads, 1);
 }
 
 static void a_thousand_threads_make_one_load_and_one_read_on_disk(void **state)
