@@ -15,6 +15,8 @@
 #include "session.h"
 
 #define THREADS_DEFAULT     1
+#define THREADS_MAX         256 /* each draws 4 MiB of indices beforehand */
+#define CALLERS_DEFAULT     1000
 #define DURATION_NS_DEFAULT INT64_C(5000000000)
 
 /* A run of less than a second is warmed up by that share of them. */
@@ -100,6 +102,26 @@ static bool work(bench *bench)
     return true;
 }
 
+void bench_note_stats(bench *bench)
+{
+    mtc_stats stats = {.struct_size = (uint32_t)sizeof stats};
+    bench_counts *counts = &bench->results[BENCH_WORKLOAD].counts;
+    if (mtc_cache_stats(bench->cache, &stats) != MTC_OK)
+        return;
+    counts->gets = stats.requests;
+    counts->hits = stats.hits;
+    bench->loads = stats.loads;
+    bench->reads_below = stats.tiers[1].reads;
+}
+
+/* What runs a workload of a kind; NULL: this file does. */
+static tool_exit (*const PARTS[])(bench *bench, const args *args) = {
+    [BENCH_OF_MEMORY] = NULL,
+    [BENCH_OF_BELOW] = bench_below,
+    [BENCH_OF_STAMPEDE] = bench_stampede,
+    [BENCH_OF_STORM] = bench_storm,
+};
+
 static tool_exit run(bench *bench, const args *args)
 {
     struct args own = *args;
@@ -111,8 +133,8 @@ static tool_exit run(bench *bench, const args *args)
             return opened;
     }
     tool_exit worked = TOOL_DONE;
-    if (bench->workload->is_below)
-        worked = bench_below(bench, args);
+    if (PARTS[bench->workload->kind] != NULL)
+        worked = PARTS[bench->workload->kind](bench, args);
     else if (!prepare(bench) || !work(bench)) {
         complain("bench: no memory or threads for it");
         worked = TOOL_FAILED;
@@ -141,6 +163,35 @@ static void clean_up(bench *bench)
     free(bench);
 }
 
+/* Whether it is one of many callers of get_or_load. */
+static bool has_callers(const bench_workload *workload)
+{
+    return workload->kind == BENCH_OF_STAMPEDE ||
+           workload->kind == BENCH_OF_STORM;
+}
+
+/* Whether the counts of threads and callers fit the workload; it complains. */
+static bool is_manned(const bench_workload *workload, const args *args)
+{
+    if (!has_callers(workload) && args->callers > 0) {
+        complain("bench: %s takes no --callers", workload->name);
+        return false;
+    }
+    if (!has_callers(workload) && args->threads > THREADS_MAX) {
+        complain("bench: %s works in %d threads at most", workload->name,
+                 THREADS_MAX);
+        return false;
+    }
+    if (args->callers > 0 && args->threads > 0 &&
+        args->callers != args->threads) {
+        complain("bench: %s has a thread for each caller: give one of "
+                 "--callers and --threads",
+                 workload->name);
+        return false;
+    }
+    return true;
+}
+
 /* Whether the options fit the workload; it complains. */
 static bool is_sensible(const bench_workload *workload, const args *args,
                         const char *name)
@@ -154,11 +205,24 @@ static bool is_sensible(const bench_workload *workload, const args *args,
         complain("bench: %s takes no --batch", name);
         return false;
     }
-    if (args->tiers != NULL && workload->tiers == NULL && !workload->is_below) {
+    if (args->tiers != NULL && workload->tiers == NULL &&
+        workload->front == NULL) {
         complain("bench: %s uses no cache and takes no --tiers", name);
         return false;
     }
-    return true;
+    return is_manned(workload, args);
+}
+
+static void set_counts(bench *bench, const args *args)
+{
+    int64_t threads = args->threads > 0 ? args->threads : THREADS_DEFAULT;
+    if (has_callers(bench->workload)) {
+        threads = args->threads > 0 ? args->threads : args->callers;
+        threads = threads > 0 ? threads : CALLERS_DEFAULT;
+        bench->callers = (unsigned)threads;
+    }
+    bench->threads = (unsigned)threads;
+    bench->batch = args->batch > 0 ? (size_t)args->batch : 1;
 }
 
 tool_exit command_bench(const args *args, char **words)
@@ -173,9 +237,7 @@ tool_exit command_bench(const args *args, char **words)
     }
     bench->workload = workload;
     bench->is_json = args->json;
-    bench->threads =
-        args->threads > 0 ? (unsigned)args->threads : THREADS_DEFAULT;
-    bench->batch = args->batch > 0 ? (size_t)args->batch : 1;
+    set_counts(bench, args);
     bench->duration_ns = args->duration_ms > 0 ? args->duration_ms * 1000000
                                                : DURATION_NS_DEFAULT;
     tool_exit exit = run(bench, args);

@@ -77,16 +77,25 @@ typedef struct bench_crew {
     atomic_bool stop;
 } bench_crew;
 
+/* Which part of mtc bench runs a workload. */
+typedef enum bench_kind {
+    BENCH_OF_MEMORY,   /* a cache of its own, beside the limit: bench.c */
+    BENCH_OF_BELOW,    /* memory over another tier: bench_below.c */
+    BENCH_OF_STAMPEDE, /* many callers of one missing key: bench_stampede.c */
+    BENCH_OF_STORM     /* many callers of many keys: bench_storm.c */
+} bench_kind;
+
 /* One workload: what is in the cache, and what is done with it. */
 typedef struct bench_workload {
     const char *name;
+    bench_kind kind;
     const char *tiers;    /* by default; NULL: it opens no cache, or its own */
+    const char *front;    /* memory, where the tier below is named elsewhere */
     uint32_t keys;        /* that there are */
     uint32_t drawn;       /* of them, by the threads; 0: each, in order */
     bool is_filled;       /* every key is set beforehand */
     bool is_warmed;       /* before it is measured */
     bool is_against_one;  /* measured beside one thread alone, too */
-    bool is_below;        /* of memory over another tier: bench_below.c */
     bench_block block;    /* NULL: the limit alone */
     bench_block in_batch; /* NULL: it takes no batch */
 } bench_workload;
@@ -112,11 +121,20 @@ typedef struct bench_spread {
     double min, median, max;
 } bench_spread;
 
+/* What many callers of one missing key came to, key by key. */
+typedef struct bench_waits {
+    bench_spread over_load_ms; /* the slowest caller, less the load */
+    bench_spread floor_ms;     /* the slowest thread after a bare broadcast */
+    bench_spread of_floor;     /* one as a share of the other */
+    uint32_t keys;
+} bench_waits;
+
 /* One run: what was asked for, and what came out. */
 struct bench {
     const bench_workload *workload;
     bool is_json;
     unsigned threads;
+    unsigned callers; /* stampede, storm; else 0 */
     size_t batch;
     int64_t duration_ns;
 
@@ -128,6 +146,9 @@ struct bench {
     uint64_t warm_up_ops;
     uint64_t entries;     /* memory: held at the end */
     int64_t growth_bytes; /* memory: of what is resident */
+    bench_waits waits;    /* stampede */
+    uint64_t loads;       /* stampede, storm: loaders that were run */
+    uint64_t reads_below; /* of them: keys that the second tier was asked for */
 };
 
 /* NULL when there is none of the name. */
@@ -177,15 +198,37 @@ int64_t bench_resident_bytes(void);
 /* Stores every key of the memory workload and measures what that took. */
 bool bench_memory(bench *bench);
 
-/* Measures a workload of memory over another tier, which has a cache of its
- * own for each round. TOOL_DONE, or it complains. */
+/* The command line with the tiers of a workload of memory over another. */
+typedef struct bench_below_args {
+    args args;
+    char tiers[1024];
+} bench_below_args;
+
+/* Finds out which they are. False: none is named below memory; it complains. */
+bool bench_below_args_init(bench_below_args *own, const bench *bench,
+                           const args *args);
+
+/* Stores the keys GROUP:00000000 and so on in every tier, through a cache that
+ * is closed again. TOOL_DONE, or it complains. */
+tool_exit bench_below_fill(bench *bench, const args *args, const char *group,
+                           uint32_t count);
+
+/* Each measures a workload of its kind. TOOL_DONE, or it complains. */
 tool_exit bench_below(bench *bench, const args *args);
+tool_exit bench_stampede(bench *bench, const args *args);
+tool_exit bench_storm(bench *bench, const args *args);
+
+/* Takes over the counters of the cache: requests, hits, loads, reads. */
+void bench_note_stats(bench *bench);
 
 /* One turn of a side. False when its threads cannot be started. */
 bool bench_turn(bench_result *result, int round, int64_t turn_ns);
 
 /* Operations a second, over all turns. */
 double bench_rate(const bench_result *result);
+
+/* Of at least one figure; it sorts them. */
+bench_spread bench_spread_of(double *figures, size_t count);
 
 /* How fast one side was beside another, round by round. */
 bench_spread bench_beside(const bench_result *one, const bench_result *other);

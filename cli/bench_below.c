@@ -13,49 +13,55 @@
 #include "command.h"
 #include "session.h"
 
-/* The memory in front; the second tier is REDIS_URL, or --tiers say both. */
-#define MEMORY "memory?size=1GiB"
-
 /* Keys that one call stores beforehand. */
 #define FILL_BATCH 1000
 
-/* The tiers that are measured; NULL: none are named. Points to text, or into
- * args. */
-static const char *tiers_for(const args *args, char *text, size_t size)
+bool bench_below_args_init(bench_below_args *own, const bench *bench,
+                           const args *args)
 {
     const char *url = getenv("REDIS_URL");
+    own->args = *args;
     if (args->tiers != NULL)
-        return args->tiers;
-    if (url == NULL || url[0] == '\0')
-        return NULL;
-    int length = snprintf(text, size, MEMORY " %s", url);
-    return length < (int)size ? text : NULL;
+        return true;
+    if (url != NULL && url[0] != '\0') {
+        int length = snprintf(own->tiers, sizeof own->tiers, "%s %s",
+                              bench->workload->front, url);
+        own->args.tiers = own->tiers;
+        if (length < (int)sizeof own->tiers)
+            return true;
+    }
+    complain("bench: %s needs a tier below memory: set REDIS_URL, or name "
+             "both with --tiers",
+             bench->workload->name);
+    return false;
 }
 
 /* Every key, in every tier. */
-static bool fill(bench *bench)
+static bool fill(mtc_cache *cache, const char *group, uint32_t count)
 {
+    static char keys[FILL_BATCH][BENCH_KEY_ROOM];
     mtc_item items[FILL_BATCH];
     const mtc_strategy strategy = MTC_LONG_TERM;
     memset(items, 0, sizeof items);
-    for (uint32_t at = 0; at < bench->workload->keys; at += FILL_BATCH) {
+    for (uint32_t at = 0; at < count; at += FILL_BATCH) {
         for (uint32_t i = 0; i < FILL_BATCH; i++) {
-            items[i].key = bench_key(bench, at + i);
+            snprintf(keys[i], BENCH_KEY_ROOM, "%s:%08u", group, at + i);
+            items[i].key = mtc_str(keys[i]);
             items[i].bytes = bench_value();
         }
-        if (mtc_cache_set_many(bench->cache, items, FILL_BATCH, &strategy) !=
-            MTC_OK)
+        if (mtc_cache_set_many(cache, items, FILL_BATCH, &strategy) != MTC_OK)
             return false;
     }
     return true;
 }
 
-static tool_exit fill_below(bench *bench, const args *args)
+tool_exit bench_below_fill(bench *bench, const args *args, const char *group,
+                           uint32_t count)
 {
     tool_exit exit = session_open(args, &bench->cache);
     if (exit != TOOL_DONE)
         return exit;
-    if (!fill(bench)) {
+    if (!fill(bench->cache, group, count)) {
         session_complain(bench->cache, "bench", "the keys cannot be stored");
         exit = TOOL_FAILED;
     }
@@ -92,16 +98,10 @@ static tool_exit work_round(bench *bench, const args *args, int round)
 
 tool_exit bench_below(bench *bench, const args *args)
 {
-    char text[1024];
+    bench_below_args own;
     const bench_workload *workload = bench->workload;
-    struct args own = *args;
-    own.tiers = tiers_for(args, text, sizeof text);
-    if (own.tiers == NULL) {
-        complain("bench: %s needs a tier below memory: set REDIS_URL, or name "
-                 "both with --tiers",
-                 workload->name);
+    if (!bench_below_args_init(&own, bench, args))
         return TOOL_USAGE;
-    }
     bench_block block = bench->batch > 1 ? workload->in_batch : workload->block;
     if (!bench_keys_make(bench) ||
         !bench_crew_init(&bench->results[BENCH_WORKLOAD].crew, bench,
@@ -111,8 +111,8 @@ tool_exit bench_below(bench *bench, const args *args)
     }
     tool_exit exit = TOOL_DONE;
     if (workload->is_filled)
-        exit = fill_below(bench, &own);
+        exit = bench_below_fill(bench, &own.args, "user", workload->keys);
     for (int i = 0; i < BENCH_ROUNDS && exit == TOOL_DONE; i++)
-        exit = work_round(bench, &own, i);
+        exit = work_round(bench, &own.args, i);
     return exit;
 }

@@ -32,6 +32,13 @@ static bool is_against_one(const bench *bench)
     return bench->results[BENCH_ONE_THREAD].took_ns > 0;
 }
 
+/* What the rounds of one side alone tell. */
+static bool has_rounds(const bench *bench)
+{
+    return bench->workload->kind == BENCH_OF_BELOW ||
+           bench->workload->kind == BENCH_OF_STORM;
+}
+
 static bench_spread beside(const bench *bench, bench_side side)
 {
     return bench_beside(result_of(bench), &bench->results[side]);
@@ -97,14 +104,35 @@ static void write_turns(const bench *bench)
            figure_count((uint64_t)min).text, figure_count((uint64_t)max).text);
 }
 
+static void write_waits(const bench *bench)
+{
+    const bench_waits *waits = &bench->waits;
+    printf("\n  slowest caller of a key, after its load: %.3g ms, %.3g to "
+           "%.3g\n",
+           waits->over_load_ms.median, waits->over_load_ms.min,
+           waits->over_load_ms.max);
+    printf("  slowest of %u threads after a bare broadcast: %.3g ms, %.3g to "
+           "%.3g\n",
+           bench->threads, waits->floor_ms.median, waits->floor_ms.min,
+           waits->floor_ms.max);
+    printf("  the one %.2f times the other, %.2f to %.2f\n",
+           waits->of_floor.median, waits->of_floor.min, waits->of_floor.max);
+}
+
 static void write_notes(const bench *bench)
 {
     bench_spread of_limit = beside(bench, BENCH_LIMIT);
     uint64_t limit = (uint64_t)bench_rate(&bench->results[BENCH_LIMIT]);
-    if (bench->workload->is_below) {
+    if (bench->waits.keys > 0)
+        write_waits(bench);
+    else if (has_rounds(bench))
         write_turns(bench);
+    if (bench->callers > 0)
+        printf("  %u callers; %s loads, %s keys read below memory\n",
+               bench->callers, figure_count(bench->loads).text,
+               figure_count(bench->reads_below).text);
+    if (bench->workload->kind != BENCH_OF_MEMORY)
         return;
-    }
     if (is_against_limit(bench))
         printf("\n  limit: %s operations/s; of it %.3f to %.3f by round\n",
                figure_count(limit).text, of_limit.min, of_limit.max);
@@ -190,6 +218,43 @@ static void add_memory(json *json, const bench *bench)
     json_real(json, "overhead_bytes_per_entry", overhead_bytes(bench));
 }
 
+static void add_spread(json *json, const char *name, bench_spread spread)
+{
+    char ends[2][32];
+    snprintf(ends[0], sizeof ends[0], "%s_min", name);
+    snprintf(ends[1], sizeof ends[1], "%s_max", name);
+    json_real(json, name, spread.median);
+    json_real(json, ends[0], spread.min);
+    json_real(json, ends[1], spread.max);
+}
+
+static void add_waits(json *json, const bench *bench)
+{
+    const bench_waits *waits = &bench->waits;
+    double keys = waits->keys;
+    json_int(json, "keys", waits->keys);
+    json_real(json, "loads_per_key", (double)bench->loads / keys);
+    json_real(json, "l2_gets_per_key", (double)bench->reads_below / keys);
+    add_spread(json, "max_over_load_ms", waits->over_load_ms);
+    add_spread(json, "wake_floor_ms", waits->floor_ms);
+    add_spread(json, "of_wake_floor", waits->of_floor);
+}
+
+/* What is told of the workloads of a kind alone. */
+static void add_own(json *json, const bench *bench)
+{
+    if (is_against_limit(bench))
+        add_limit(json, bench);
+    else if (bench->workload->kind == BENCH_OF_MEMORY)
+        add_memory(json, bench);
+    if (has_rounds(bench))
+        add_rounds(json, "rounds", result_of(bench));
+    if (bench->waits.keys > 0)
+        add_waits(json, bench);
+    if (bench->workload->kind == BENCH_OF_STORM)
+        json_int(json, "loads", (int64_t)bench->loads);
+}
+
 void bench_report_json(const bench *bench)
 {
     const bench_result *result = result_of(bench);
@@ -198,6 +263,8 @@ void bench_report_json(const bench *bench)
     json json = session_json(counts->failed == 0 ? MTC_OK : MTC_PARTIAL);
     json_text(&json, "workload", bench->workload->name);
     json_int(&json, "threads", bench->threads);
+    if (bench->callers > 0)
+        json_int(&json, "callers", bench->callers);
     json_int(&json, "batch", (int64_t)bench->batch);
     json_real(&json, "seconds", (double)result->took_ns / 1e9);
     json_int(&json, "ops", (int64_t)counts->ops);
@@ -208,12 +275,7 @@ void bench_report_json(const bench *bench)
     json_real(&json, "hit_ratio", hit_ratio(bench));
     json_int(&json, "failed", (int64_t)counts->failed);
     json_int(&json, "warm_up_ops", (int64_t)bench->warm_up_ops);
-    if (is_against_limit(bench))
-        add_limit(&json, bench);
-    else if (bench->workload->is_below)
-        add_rounds(&json, "rounds", result);
-    else
-        add_memory(&json, bench);
+    add_own(&json, bench);
     if (is_against_one(bench))
         add_one_thread(&json, bench);
     session_json_end(&json);

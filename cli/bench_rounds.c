@@ -37,6 +37,12 @@ static int compare(const void *one, const void *other)
     return (a > b) - (a < b);
 }
 
+bench_spread bench_spread_of(double *figures, size_t count)
+{
+    qsort(figures, count, sizeof figures[0], compare);
+    return (bench_spread){figures[0], figures[count / 2], figures[count - 1]};
+}
+
 bench_spread bench_beside(const bench_result *one, const bench_result *other)
 {
     double ratios[BENCH_ROUNDS] = {0};
@@ -44,7 +50,5 @@ bench_spread bench_beside(const bench_result *one, const bench_result *other)
         if (other->rates[i] > 0)
             ratios[i] = one->rates[i] / other->rates[i];
     }
-    qsort(ratios, BENCH_ROUNDS, sizeof ratios[0], compare);
-    return (bench_spread){ratios[0], ratios[BENCH_ROUNDS / 2],
-                          ratios[BENCH_ROUNDS - 1]};
+    return bench_spread_of(ratios, BENCH_ROUNDS);
 }

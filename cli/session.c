@@ -10,18 +10,25 @@
 /* The cache of the tool, unless --name says otherwise. */
 #define NAME_DEFAULT "mtc"
 
-tool_exit session_open(const args *args, mtc_cache **cache)
+tool_exit session_open_for(const args *args, uint32_t loads_max,
+                           mtc_cache **cache)
 {
     mtc_cache_options options = MTC_CACHE_OPTIONS_INIT;
     mtc_error error = {0};
     options.name = args->name != NULL ? args->name : NAME_DEFAULT;
     options.tiers = args->tiers;
+    options.loads_max = loads_max;
     mtc_status status = mtc_cache_open(&options, &error, cache);
     if (status == MTC_OK)
         return TOOL_DONE;
     complain("%s: %s", error.part, error.text);
     bool is_wrong = status == MTC_E_INVALID || status == MTC_E_UNSUPPORTED;
     return is_wrong ? TOOL_USAGE : TOOL_FAILED;
+}
+
+tool_exit session_open(const args *args, mtc_cache **cache)
+{
+    return session_open_for(args, 0, cache);
 }
 
 mtc_health session_health(mtc_cache *cache)

@@ -14,6 +14,10 @@
  * (TOOL_FAILED). */
 tool_exit session_open(const args *args, mtc_cache **cache);
 
+/* The same, for so many loads at a time; 0: the default. */
+tool_exit session_open_for(const args *args, uint32_t loads_max,
+                           mtc_cache **cache);
+
 /* Complains of what was asked for in the words of text, and of the first tier
  * that failed. */
 void session_complain(mtc_cache *cache, const char *what, const char *text);

@@ -48,10 +48,15 @@ void zipf_init(zipf *zipf, const zipf_shape *shape, unsigned thread)
         draw_bits(zipf);
 }
 
+static double draw_share(zipf *zipf)
+{
+    return (double)(draw_bits(zipf) >> 11) / 9007199254740992.0;
+}
+
 static uint64_t draw_rank(zipf *zipf)
 {
     const zipf_shape *shape = zipf->shape;
-    double u = (double)(draw_bits(zipf) >> 11) / 9007199254740992.0;
+    double u = draw_share(zipf);
     double uz = u * shape->zetan;
     if (uz < 1)
         return 0;
@@ -61,6 +66,11 @@ static uint64_t draw_rank(zipf *zipf)
                   pow(shape->eta * u - shape->eta + 1, shape->alpha);
     uint64_t whole = (uint64_t)rank;
     return whole < shape->count ? whole : shape->count - 1;
+}
+
+double zipf_draw_share(zipf *zipf)
+{
+    return draw_share(zipf);
 }
 
 uint64_t zipf_draw(zipf *zipf)

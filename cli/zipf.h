@@ -28,6 +28,9 @@ void zipf_shape_init(zipf_shape *shape, uint64_t count);
 /* The sequence of a thread always begins and goes on the same way. */
 void zipf_init(zipf *zipf, const zipf_shape *shape, unsigned thread);
 
+/* From the same sequence, evenly: 0 and up, below 1. */
+double zipf_draw_share(zipf *zipf);
+
 /* The next index, 0 to count - 1. */
 uint64_t zipf_draw(zipf *zipf);
 

@@ -15,7 +15,7 @@ _mtc_own_options() {
     'stream tail') echo --after --count ;;
     'stream group') echo --after --count --wait --idle ;;
     demo) echo --seconds ;;
-    bench) echo --seconds --threads --batch ;;
+    bench) echo --seconds --threads --callers --batch ;;
     replay) echo --capacity --policy --threads --seed ;;
     help) echo --markdown ;;
     esac
@@ -35,7 +35,7 @@ _mtc_find_words() {
             ;;
         --tiers | --name | --ttl | --count | --max | --after | --wait | --seconds | \
             --age | --id | --from | --to | --idle | \
-            --threads | --batch | --capacity | --policy | --seed)
+            --threads | --callers | --batch | --capacity | --policy | --seed)
             ((i++))
             ;;
         -*) ;;
@@ -76,8 +76,8 @@ _mtc() {
         ;;
     --ttl | --wait | --age | --idle) choices='10s 5m 1h 3h' ;;
     --policy) choices='duel lru s3fifo tinylfu' ;;
-    --name | --count | --max | --after | --seconds | --threads | --batch | \
-        --capacity | --seed | --id | --from | --to) return ;;
+    --name | --count | --max | --after | --seconds | --threads | --callers | \
+        --batch | --capacity | --seed | --id | --from | --to) return ;;
     *)
         case $word in
         -*) choices="$_mtc_general $(_mtc_own_options "$command")" ;;
@@ -86,7 +86,8 @@ _mtc() {
             0,*) choices=$_mtc_commands ;;
             1,stream*) choices='publish read range tail group' ;;
             2,'stream group') choices='create read ack pending claim remove' ;;
-            1,bench) choices='read mixed evict hot memory limit l2-get l2-set' ;;
+            1,bench) choices='read mixed evict hot memory limit l2-get l2-set
+                stampede storm' ;;
             1,help) choices="$_mtc_commands tiers" ;;
             2,'help'*) choices= ;;
             esac

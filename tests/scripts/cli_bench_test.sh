@@ -123,6 +123,18 @@ ends 'a short demo' 2 "$mtc" demo --seconds 0.5
 ends 'wrong tiers' 2 "$mtc" bench read --tiers 'memory?size=lots'
 ends 'no second tier' 2 env -u REDIS_URL "$mtc" bench l2-get
 says 'no second tier' REDIS_URL
+for workload in stampede storm; do
+    ends "$workload without a second tier" 2 \
+        env -u REDIS_URL "$mtc" bench "$workload"
+    says "$workload without a second tier" REDIS_URL
+    ends "$workload: threads and callers" 2 \
+        "$mtc" bench "$workload" --threads 2 --callers 3
+    says "$workload: threads and callers" 'a thread for each caller'
+    ends "a batch of $workload" 2 "$mtc" bench "$workload" --batch 16
+    ends "no callers of $workload" 2 "$mtc" bench "$workload" --callers 0
+done
+ends 'callers of read' 2 "$mtc" bench read --callers 2
+says 'callers of read' 'read takes no --callers'
 ends 'a batch of l2-set' 2 "$mtc" bench l2-set --batch 16
 ends 'limit has no tiers' 2 "$mtc" bench limit --tiers memory
 ends 'an option of others' 2 "$mtc" bench read --ttl 5s

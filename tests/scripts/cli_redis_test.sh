@@ -164,6 +164,61 @@ redis EXISTS user:00000000 >out
 same 'sets reach Redis' 1 "$(cat out)"
 redis FLUSHALL >/dev/null
 
+# calls COMMAND: how often Redis has carried it out since CONFIG RESETSTAT.
+calls() {
+    redis INFO commandstats | sed -n "s/^cmdstat_$1:calls=\([0-9]*\),.*/\1/p"
+}
+
+# has FACT: of the JSON object in out, as Python has it in bench.
+has() {
+    python3 -c 'import json, sys
+bench = json.load(open("out"))
+sys.exit(not eval(sys.argv[1]))' "$1" || fail "not so: $1: $(cat out)"
+}
+
+# stampedes WHAT [OPTION...]: 20 keys, one load and one GET for each.
+stampedes() {
+    local what=$1
+    shift
+    redis CONFIG RESETSTAT >/dev/null
+    ends "$what" 0 "$mtc" bench stampede --callers 50 --json "$@" \
+        --tiers "memory $redis_url?deadline=20s"
+    is_json "$what"
+    same "$what: GETs" 20 "$(calls get)"
+    has 'bench["callers"] == 50 and bench["ops"] == 1000'
+    has 'bench["loads_per_key"] == 1 and bench["l2_gets_per_key"] == 1'
+    has 'bench["failed"] == 0 and bench["p50_ns"] > 50000000'
+    has '0 < bench["wake_floor_ms_min"] <= bench["wake_floor_ms"]'
+    has 'bench["max_over_load_ms_min"] <= bench["max_over_load_ms_max"]'
+}
+
+# storms WHAT [OPTION...]: most requests are hits, and some are loaded.
+storms() {
+    local what=$1
+    shift
+    ends "$what" 0 "$mtc" bench storm --callers 50 --seconds 0.5 --json "$@" \
+        --tiers "memory?entries=5000 $redis_url?deadline=20s"
+    is_json "$what"
+    has 'bench["callers"] == 50 and bench["failed"] == 0'
+    has 'len(bench["rounds"]) == 5 and sum(bench["rounds"]) > 0'
+    has '0.5 < bench["hit_ratio"] < 1 and 0 < bench["loads"] < bench["ops"]'
+    has '0 < bench["p50_ns"] <= bench["p99_ns"] <= bench["max_ns"]'
+}
+
+stampedes 'a stampede of threads'
+has 'bench["threads"] == 50'
+storms 'a storm of threads'
+same 'cold keys are in Redis' 1 "$(redis EXISTS cold:00199999)"
+same 'no more of them than told' 0 "$(redis EXISTS cold:00200000)"
+redis --scan --pattern 'new:*' | grep -qx 'new:[0-9]\{10\}' ||
+    fail 'new keys reach Redis'
+ends 'a storm, for a person' 0 "$mtc" bench storm --threads 8 --seconds 0.1
+prints 'a storm, for a person' '8 callers; '
+ends 'a stampede, for a person' 0 "$mtc" bench stampede --threads 8
+prints 'a stampede, for a person' 'after a bare broadcast: '
+same 'for a person: width' '' "$(awk 'length > 80' out)"
+redis FLUSHALL >/dev/null
+
 redis SET text x >/dev/null
 ends 'a key that is no stream' 3 "$mtc" stream read text
 says 'a key that is no stream' 'does the key hold a stream'
