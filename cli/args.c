@@ -57,6 +57,8 @@ static const option_row OPTIONS[] = {
      "work in N threads (default 1)"},
     {"callers", OPTION_COUNT, "N", FIELD(callers), 1, 10000, false,
      "with stampede, storm: let N callers ask (default 1000)"},
+    {"async", OPTION_SWITCH, NULL, FIELD(is_async), 0, 0, false,
+     "with stampede, storm: callers that do not block"},
     {"batch", OPTION_COUNT, "N", FIELD(batch), 1, 4096, false,
      "get N keys a call (default 1)"},
     {"capacity", OPTION_COUNTS, "N", FIELD(capacities), 1, 1000000000, false,

@@ -52,6 +52,7 @@ typedef struct args {
     int64_t duration_ms;
     int64_t threads;
     int64_t callers;
+    bool is_async;
     int64_t batch;
     int64_t seed;
     count_list capacities;

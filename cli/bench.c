@@ -173,8 +173,9 @@ static bool has_callers(const bench_workload *workload)
 /* Whether the counts of threads and callers fit the workload; it complains. */
 static bool is_manned(const bench_workload *workload, const args *args)
 {
-    if (!has_callers(workload) && args->callers > 0) {
-        complain("bench: %s takes no --callers", workload->name);
+    if (!has_callers(workload) && (args->callers > 0 || args->is_async)) {
+        complain("bench: %s takes no --%s", workload->name,
+                 args->is_async ? "async" : "callers");
         return false;
     }
     if (!has_callers(workload) && args->threads > THREADS_MAX) {
@@ -182,10 +183,10 @@ static bool is_manned(const bench_workload *workload, const args *args)
                  THREADS_MAX);
         return false;
     }
-    if (args->callers > 0 && args->threads > 0 &&
+    if (!args->is_async && args->callers > 0 && args->threads > 0 &&
         args->callers != args->threads) {
-        complain("bench: %s has a thread for each caller: give one of "
-                 "--callers and --threads",
+        complain("bench: %s has a thread for each caller unless they are "
+                 "--async: give one of --callers and --threads",
                  workload->name);
         return false;
     }
@@ -213,13 +214,18 @@ static bool is_sensible(const bench_workload *workload, const args *args,
     return is_manned(workload, args);
 }
 
+/* The callers of an asynchronous run have no more threads than they are. */
 static void set_counts(bench *bench, const args *args)
 {
     int64_t threads = args->threads > 0 ? args->threads : THREADS_DEFAULT;
+    int64_t callers = args->callers > 0 ? args->callers : CALLERS_DEFAULT;
     if (has_callers(bench->workload)) {
-        threads = args->threads > 0 ? args->threads : args->callers;
-        threads = threads > 0 ? threads : CALLERS_DEFAULT;
-        bench->callers = (unsigned)threads;
+        if (!args->is_async && args->callers == 0 && args->threads > 0)
+            callers = threads;
+        if (!args->is_async || threads > callers)
+            threads = callers;
+        bench->callers = (unsigned)callers;
+        bench->is_async = args->is_async;
     }
     bench->threads = (unsigned)threads;
     bench->batch = args->batch > 0 ? (size_t)args->batch : 1;

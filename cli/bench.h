@@ -135,6 +135,7 @@ struct bench {
     bool is_json;
     unsigned threads;
     unsigned callers; /* stampede, storm; else 0 */
+    bool is_async;    /* they do not block */
     size_t batch;
     int64_t duration_ns;
 

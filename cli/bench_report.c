@@ -111,6 +111,8 @@ static void write_waits(const bench *bench)
            "%.3g\n",
            waits->over_load_ms.median, waits->over_load_ms.min,
            waits->over_load_ms.max);
+    if (bench->is_async)
+        return;
     printf("  slowest of %u threads after a bare broadcast: %.3g ms, %.3g to "
            "%.3g\n",
            bench->threads, waits->floor_ms.median, waits->floor_ms.min,
@@ -128,8 +130,9 @@ static void write_notes(const bench *bench)
     else if (has_rounds(bench))
         write_turns(bench);
     if (bench->callers > 0)
-        printf("  %u callers; %s loads, %s keys read below memory\n",
-               bench->callers, figure_count(bench->loads).text,
+        printf("  %u callers%s; %s loads, %s keys read below memory\n",
+               bench->callers, bench->is_async ? " that do not block" : "",
+               figure_count(bench->loads).text,
                figure_count(bench->reads_below).text);
     if (bench->workload->kind != BENCH_OF_MEMORY)
         return;
@@ -218,6 +221,12 @@ static void add_memory(json *json, const bench *bench)
     json_real(json, "overhead_bytes_per_entry", overhead_bytes(bench));
 }
 
+static void add_callers(json *json, const bench *bench)
+{
+    json_int(json, "callers", bench->callers);
+    json_bool(json, "async", bench->is_async);
+}
+
 static void add_spread(json *json, const char *name, bench_spread spread)
 {
     char ends[2][32];
@@ -264,7 +273,7 @@ void bench_report_json(const bench *bench)
     json_text(&json, "workload", bench->workload->name);
     json_int(&json, "threads", bench->threads);
     if (bench->callers > 0)
-        json_int(&json, "callers", bench->callers);
+        add_callers(&json, bench);
     json_int(&json, "batch", (int64_t)bench->batch);
     json_real(&json, "seconds", (double)result->took_ns / 1e9);
     json_int(&json, "ops", (int64_t)counts->ops);

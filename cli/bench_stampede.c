@@ -13,6 +13,7 @@
 
 #include "callers.h"
 #include "command.h"
+#include "loop.h"
 #include "session.h"
 
 #define KEYS    20
@@ -23,18 +24,28 @@
 
 typedef struct stampede stampede;
 
-/* One caller. */
-typedef struct caller {
+/* One thread, of one caller that blocks or of many that do not. */
+typedef struct thread {
     pthread_t id; /* first: callers_start */
     stampede *run;
-    int64_t took_ns;  /* for its last key */
+    struct caller *callers;
+    unsigned count;
+    unsigned waiting; /* of its callers */
+    loop loop;        /* of those that do not block */
     int64_t woken_ns; /* by the last broadcast */
+} thread;
+
+typedef struct caller {
+    thread *thread;
+    int64_t begun_ns;
+    int64_t took_ns; /* for the last key */
     uint64_t failed;
 } caller;
 
 /* All of them, and the key of the turn. */
 struct stampede {
     bench *bench;
+    thread *threads;
     caller *callers;
     gate turn; /* a key, a broadcast, a key, and so on; at last the end */
     gate end;  /* of a turn */
@@ -49,40 +60,89 @@ struct stampede {
     double of_floor[KEYS];
 };
 
+static void note_loads(stampede *run, uint64_t loads, int64_t took_ns)
+{
+    if (loads == 0)
+        return;
+    atomic_fetch_add(&run->loads, loads);
+    atomic_store(&run->load_ns, took_ns);
+}
+
+static void take(caller *caller, mtc_status status)
+{
+    caller->took_ns = times_now_ns() - caller->begun_ns;
+    caller->failed += status != MTC_OK;
+}
+
 static mtc_status load_slowly(mtc_load *load, void *ctx)
 {
-    stampede *run = ctx;
     int64_t begun_ns = times_now_ns();
-    atomic_fetch_add(&run->loads, 1);
     mtc_status status = callers_load(load, LOAD_NS);
-    atomic_store(&run->load_ns, times_now_ns() - begun_ns);
+    note_loads(ctx, 1, times_now_ns() - begun_ns);
     return status;
 }
 
 static void ask(caller *caller)
 {
-    stampede *run = caller->run;
+    stampede *run = caller->thread->run;
     mtc_value value;
-    int64_t begun_ns = times_now_ns();
-    mtc_status status =
-        mtc_cache_get_or_load(run->bench->cache, mtc_str(run->key),
-                              &MTC_SHORT_TERM, load_slowly, run, &value);
-    caller->took_ns = times_now_ns() - begun_ns;
-    caller->failed += status != MTC_OK;
+    caller->begun_ns = times_now_ns();
+    take(caller,
+         mtc_cache_get_or_load(run->bench->cache, mtc_str(run->key),
+                               &MTC_SHORT_TERM, load_slowly, run, &value));
     mtc_value_free(&value);
+}
+
+static void answered(void *ctx, mtc_status status, mtc_value *value)
+{
+    caller *caller = ctx;
+    (void)value;
+    take(caller, status);
+    caller->thread->waiting--;
+}
+
+static void begin(caller *caller)
+{
+    thread *thread = caller->thread;
+    mtc_call call = MTC_CALL_INIT;
+    call.strategy = &MTC_SHORT_TERM;
+    caller->begun_ns = times_now_ns();
+    mtc_status status =
+        mtc_cache_get_or_load_async(thread->loop.queue,
+                                    mtc_str(thread->run->key), &call,
+                                    loop_begin_load, &thread->loop, answered,
+                                    caller);
+    if (status == MTC_PENDING)
+        thread->waiting++;
+    else
+        take(caller, status);
+}
+
+/* All callers of the thread, side by side. */
+static void ask_async(thread *thread)
+{
+    loop *loop = &thread->loop;
+    uint64_t loads = loop->loads;
+    for (unsigned i = 0; i < thread->count; i++)
+        begin(&thread->callers[i]);
+    while (thread->waiting > 0)
+        loop_turn(loop);
+    note_loads(thread->run, loop->loads - loads, loop->took_ns);
 }
 
 static void *work(void *ctx)
 {
-    caller *caller = ctx;
-    stampede *run = caller->run;
+    thread *thread = ctx;
+    stampede *run = thread->run;
     for (uint32_t turn = 0;; turn++) {
         gate_wait(&run->turn, turn);
-        caller->woken_ns = times_now_ns();
+        thread->woken_ns = times_now_ns();
         if (run->is_over)
             return NULL;
-        if (turn % 2 == 0)
-            ask(caller);
+        if (turn % 2 == 0 && run->bench->is_async)
+            ask_async(thread);
+        else if (turn % 2 == 0)
+            ask(thread->callers);
         if (atomic_fetch_sub(&run->busy, 1) == 1)
             gate_open(&run->end);
     }
@@ -94,7 +154,7 @@ static int64_t take_turn(stampede *run)
 {
     uint32_t seen = gate_opened(&run->end);
     callers_pause_ns(SETTLE_NS);
-    atomic_store(&run->busy, run->bench->callers);
+    atomic_store(&run->busy, run->bench->threads);
     int64_t begun_ns = times_now_ns();
     gate_open(&run->turn);
     gate_wait(&run->end, seen);
@@ -125,8 +185,8 @@ static int64_t measure_floor(stampede *run)
 {
     int64_t begun_ns = take_turn(run);
     int64_t last_ns = begun_ns;
-    for (unsigned i = 0; i < run->bench->callers; i++) {
-        int64_t woken_ns = run->callers[i].woken_ns;
+    for (unsigned i = 0; i < run->bench->threads; i++) {
+        int64_t woken_ns = run->threads[i].woken_ns;
         last_ns = woken_ns > last_ns ? woken_ns : last_ns;
     }
     return last_ns - begun_ns;
@@ -162,22 +222,48 @@ static void sum_up(stampede *run)
 }
 
 /* Starts the threads, measures, and ends them. */
-static tool_exit run_threads(stampede *run)
+static bool run_threads(stampede *run)
 {
-    unsigned count = run->bench->callers;
-    for (unsigned i = 0; i < count; i++)
-        run->callers[i].run = run;
-    unsigned started =
-        callers_start(run->callers, sizeof *run->callers, count, work);
+    unsigned count = run->bench->threads;
+    size_t size = sizeof *run->threads;
+    unsigned started = callers_start(run->threads, size, count, work);
     if (started == count)
         measure(run);
     run->is_over = true;
     gate_open(&run->turn);
-    callers_join(run->callers, sizeof *run->callers, started);
-    if (started == count)
-        return TOOL_DONE;
-    complain("bench: no threads for it");
-    return TOOL_FAILED;
+    callers_join(run->threads, size, started);
+    return started == count;
+}
+
+/* Shares the callers out to the threads. */
+static bool prepare(stampede *run)
+{
+    bench *bench = run->bench;
+    run->threads = calloc(bench->threads, sizeof *run->threads);
+    run->callers = calloc(bench->callers, sizeof *run->callers);
+    if (run->threads == NULL || run->callers == NULL)
+        return false;
+    for (unsigned i = 0; i < bench->threads; i++) {
+        thread *thread = &run->threads[i];
+        unsigned first = callers_first(bench, i);
+        thread->run = run;
+        thread->callers = &run->callers[first];
+        thread->count = callers_first(bench, i + 1) - first;
+        for (unsigned k = 0; k < thread->count; k++)
+            thread->callers[k].thread = thread;
+        if (bench->is_async &&
+            !loop_init(&thread->loop, bench->cache, thread->count, LOAD_NS))
+            return false;
+    }
+    return true;
+}
+
+static void clean_up(stampede *run)
+{
+    for (unsigned i = 0; run->threads && i < run->bench->threads; i++)
+        loop_fini(&run->threads[i].loop);
+    free(run->threads);
+    free(run->callers);
 }
 
 tool_exit bench_stampede(bench *bench, const args *args)
@@ -189,14 +275,10 @@ tool_exit bench_stampede(bench *bench, const args *args)
     tool_exit exit = session_open(&own.args, &bench->cache);
     if (exit != TOOL_DONE)
         return exit;
-    run.callers = calloc(bench->callers, sizeof *run.callers);
-    if (run.callers == NULL) {
-        complain("bench: no memory for it");
-        return TOOL_FAILED;
-    }
-    exit = run_threads(&run);
-    if (exit == TOOL_DONE)
+    if (prepare(&run) && run_threads(&run))
         sum_up(&run);
-    free(run.callers);
+    else
+        exit = callers_complain();
+    clean_up(&run);
     return exit;
 }

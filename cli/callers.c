@@ -39,6 +39,12 @@ void callers_join(void *parts, size_t size, unsigned count)
         pthread_join(*thread_of(parts, size, i), NULL);
 }
 
+tool_exit callers_complain(void)
+{
+    complain("bench: no memory, threads or descriptors for it");
+    return TOOL_FAILED;
+}
+
 void callers_pause_ns(int64_t ns)
 {
     struct timespec pause = {ns / 1000000000, ns % 1000000000};

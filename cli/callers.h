@@ -20,6 +20,16 @@ unsigned callers_start(void *parts, size_t size, unsigned count,
 /* Waits for them. */
 void callers_join(void *parts, size_t size, unsigned count);
 
+/* The first caller of a thread, when all are shared out to the threads; of the
+ * one past the last: their count. */
+static inline unsigned callers_first(const bench *bench, unsigned thread)
+{
+    return (unsigned)((uint64_t)bench->callers * thread / bench->threads);
+}
+
+/* Complains that there are no threads or memory. */
+tool_exit callers_complain(void);
+
 /* A loader that gives the value of all keys after ns of sleep. */
 mtc_status callers_load(mtc_load *load, int64_t ns);
 

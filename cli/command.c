@@ -107,8 +107,9 @@ static const char BENCH_TEXT[] =
     "  l2-get  200,000 keys in the tier below and cold memory before it: each\n"
     "          is got once, by all threads together\n"
     "  l2-set  the same keys set in both tiers\n"
-    "  stampede  callers that all ask for one missing key, whose load takes\n"
-    "          100 ms; 20 keys; beside waking as many threads with one call\n"
+    "  stampede\n"
+    "          callers that all ask for one missing key, whose load takes 100\n"
+    "          ms; 20 keys; beside waking as many threads with one call\n"
     "  storm   callers that load what is missing: 9 of 10 requests for 1,500\n"
     "          hot keys in Zipf order, the others for keys that are only in\n"
     "          the tier below, or nowhere: a load takes 5 ms\n"
@@ -118,10 +119,11 @@ static const char BENCH_TEXT[] =
     "and\n"
     "l2-get. The l2 workloads open a new cache for each of five rounds. "
     "Callers\n"
-    "are threads. The second tier of l2 workloads, stampede and storm is what\n"
-    "REDIS_URL names, or --tiers name both. The tiers are written to: the "
-    "keys\n"
-    "begin with user: stampede: cold: and new: .\n";
+    "are threads, or with --async share a queue in each of --threads. The\n"
+    "second tier of l2 workloads, stampede and storm is what REDIS_URL names,\n"
+    "or --tiers name both. The tiers are written to: the keys begin with "
+    "user:\n"
+    "stampede: cold: and new: .\n";
 
 static const char REPLAY_TEXT[] =
     "Asks a cache for the keys of a trace in their order: a get, and a set\n"
@@ -166,7 +168,7 @@ static const command COMMANDS[] = {
      command_group},
     {"demo", "", 0, 0, "seconds", "see a cache at work", DEMO_TEXT,
      command_demo},
-    {"bench", "WORKLOAD", 1, 1, "seconds threads callers batch",
+    {"bench", "WORKLOAD", 1, 1, "seconds threads callers async batch",
      "measure a workload, beside the ceiling", BENCH_TEXT, command_bench},
     {"replay", "TRACE...", 1, SIZE_MAX, "capacity policy threads seed",
      "the hit ratio of a trace", REPLAY_TEXT, command_replay},

@@ -15,7 +15,7 @@ _mtc_own_options() {
     'stream tail') echo --after --count ;;
     'stream group') echo --after --count --wait --idle ;;
     demo) echo --seconds ;;
-    bench) echo --seconds --threads --callers --batch ;;
+    bench) echo --seconds --threads --callers --async --batch ;;
     replay) echo --capacity --policy --threads --seed ;;
     help) echo --markdown ;;
     esac

@@ -133,6 +133,8 @@ for workload in stampede storm; do
     ends "a batch of $workload" 2 "$mtc" bench "$workload" --batch 16
     ends "no callers of $workload" 2 "$mtc" bench "$workload" --callers 0
 done
+ends 'asynchronous read' 2 "$mtc" bench read --async
+says 'asynchronous read' 'read takes no --async'
 ends 'callers of read' 2 "$mtc" bench read --callers 2
 says 'callers of read' 'read takes no --callers'
 ends 'a batch of l2-set' 2 "$mtc" bench l2-set --batch 16

@@ -210,6 +210,14 @@ has 'bench["threads"] == 50'
 storms 'a storm of threads'
 same 'cold keys are in Redis' 1 "$(redis EXISTS cold:00199999)"
 same 'no more of them than told' 0 "$(redis EXISTS cold:00200000)"
+stampedes 'a stampede that does not block' --async
+has 'bench["threads"] == 1 and bench["async"]'
+stampedes 'a stampede on two queues' --async --threads 2
+has 'bench["threads"] == 2'
+storms 'a storm that does not block' --async
+has 'bench["threads"] == 1 and bench["async"]'
+storms 'a storm on two queues' --async --threads 2
+has 'bench["threads"] == 2'
 redis --scan --pattern 'new:*' | grep -qx 'new:[0-9]\{10\}' ||
     fail 'new keys reach Redis'
 ends 'a storm, for a person' 0 "$mtc" bench storm --threads 8 --seconds 0.1
