@@ -127,6 +127,14 @@ static void wake_tasks_locked(mtci_flight *flight)
     }
 }
 
+bool mtci_flight_has_task_locked(const mtci_flight *flight)
+{
+    const mtci_party *party = flight->has_tasks ? flight->parties : NULL;
+    while (party && !party->task)
+        party = party->next;
+    return party != NULL;
+}
+
 void mtci_flight_keep_stale(mtci_flight *flight, mtc_value *value,
                             const mtci_copy *copy)
 {

@@ -176,6 +176,9 @@ static inline bool mtci_flight_stores(const mtci_flight *flight)
     return !flight->is_void && !flight->is_marked;
 }
 
+/* Whether some queue's call follows: its drain comes when the flight ends. */
+bool mtci_flight_has_task_locked(const mtci_flight *flight);
+
 /* Ends a flight: takes it from the slot and publishes the result, which gets
  * a share of its own of the value. Followers are woken by mtci_flight_wake,
  * once the slot is free. */

@@ -189,11 +189,14 @@ mtci_result mtci_load_finish(mtc_load *load, mtc_status status)
         store_locked(load, result.status);
     if (has_failed)
         result = mtci_flight_fall_back(flight, result.status);
+    bool is_drained = mtci_flight_has_task_locked(flight);
     mtci_flight_finish_locked(flight, &result);
     pthread_mutex_unlock(&flight->slot->mutex);
     mtci_flight_wake(flight);
     mtci_lease_give_back(flight);
-    mtci_chain_kick(load->cache);
+    /* A drain sends what many loads have stored at once. */
+    if (!is_drained)
+        mtci_chain_kick(load->cache);
     mtci_cache_report(load->cache);
     return result;
 }

@@ -276,6 +276,36 @@ static void a_get_without_a_loader_does_not_wait_for_a_load(void **state)
     mtct_assert_heard(&other, MTC_OK, "late");
 }
 
+static void what_a_late_answer_stores_is_sent_by_the_drain(void **state)
+{
+    (void)state;
+    load_with(load_later, NULL, &heard);
+    mtct_queue_rig_answer(&rig, MTC_MISS);
+    unsigned drives = rig.mute->drives;
+    mtc_load_set_value(left, mtc_str("late"));
+    mtc_load_answer(left, MTC_OK);
+    assert_int_equal(rig.mute->counts[MTC_VERB_STORE], 1);
+    assert_int_equal(rig.mute->drives, drives);
+    mtct_drain_all(rig.queue);
+    mtct_assert_heard(&heard, MTC_OK, "late");
+    assert_true(rig.mute->drives > drives);
+}
+
+static void what_it_stores_is_sent_at_once_when_no_call_waits(void **state)
+{
+    (void)state;
+    load_with(load_later, NULL, &heard);
+    mtct_queue_rig_answer(&rig, MTC_MISS);
+    mtc_queue_cancel(rig.queue, &heard);
+    mtct_drain_all(rig.queue);
+    mtct_assert_heard(&heard, MTC_E_CANCELLED, "");
+    unsigned drives = rig.mute->drives;
+    mtc_load_set_value(left, mtc_str("late"));
+    mtc_load_answer(left, MTC_OK);
+    assert_int_equal(rig.mute->counts[MTC_VERB_STORE], 1);
+    assert_true(rig.mute->drives > drives);
+}
+
 static void a_dropped_load_is_handed_on(void **state)
 {
     (void)state;
@@ -550,6 +580,8 @@ int main(void)
         TEST(a_loader_runs_on_the_thread_that_drains),
         TEST(one_load_serves_all_who_ask),
         TEST(a_get_without_a_loader_does_not_wait_for_a_load),
+        TEST(what_a_late_answer_stores_is_sent_by_the_drain),
+        TEST(what_it_stores_is_sent_at_once_when_no_call_waits),
         TEST(a_dropped_load_is_handed_on),
         TEST(a_dropped_load_without_an_heir_is_cancelled),
         TEST(an_answer_may_come_before_the_loader_returns),

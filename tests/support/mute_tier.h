@@ -19,6 +19,8 @@ typedef struct mtct_mute {
     pthread_mutex_t mutex;      /* guards kept */
     mtc_request *kept;          /* through link, the youngest first */
     _Atomic uint64_t counts[4]; /* of requests, by verb */
+    pthread_t maker;
+    unsigned drives; /* by the thread that made it */
 } mtct_mute;
 
 mtct_mute *mtct_mute_new(unsigned kept_verbs);

@@ -448,7 +448,8 @@ static void without_the_server_each_loads_by_itself(void **state)
 }
 
 #define TEST(name)       cmocka_unit_test_setup_teardown(name, setup_two, teardown)
-#define TEST_ALONE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST_ALONE(name)                                                       \
+    cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
