@@ -48,6 +48,7 @@ bench:
 	$(call BUILD,release,,--target mtc_tool mtc_rivals mtc_hiredis mtc_wake)
 	@bench/measure.py --build build/release
 	@bench/measure_redis.py --build build/release
+	@bench/measure_callers.py --build build/release
 	@bench/draw.py
 
 install:
