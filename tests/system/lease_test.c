@@ -447,26 +447,24 @@ static void without_the_server_each_loads_by_itself(void **state)
     assert_int_equal(shared->loads, 2);
 }
 
-#define TEST(name)       cmocka_unit_test_setup_teardown(name, setup_two, teardown)
-#define TEST_ALONE(name)                                                       \
-    cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name, begin) cmocka_unit_test_setup_teardown(name, begin, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(of_two_processes_one_loads),
-        TEST(a_load_that_fails_gives_its_lease_back),
-        TEST(what_was_removed_elsewhere_meanwhile_is_not_stored),
-        TEST(a_lease_is_renewed_while_its_load_runs),
-        TEST(a_call_waits_no_longer_than_its_deadline),
-        TEST(a_stale_copy_is_there_while_another_loads),
-        TEST(an_answer_that_comes_later_fills_the_lease),
-        TEST(a_load_that_is_dropped_is_taken_over),
-        TEST(calls_for_many_keys_load_each_once),
-        TEST(an_asynchronous_call_waits_as_well),
-        TEST_ALONE(processes_with_many_threads_load_once),
-        TEST_ALONE(a_holder_that_is_killed_is_succeeded),
-        TEST(without_the_server_each_loads_by_itself),
+        TEST(of_two_processes_one_loads, setup_two),
+        TEST(a_load_that_fails_gives_its_lease_back, setup_two),
+        TEST(what_was_removed_elsewhere_meanwhile_is_not_stored, setup_two),
+        TEST(a_lease_is_renewed_while_its_load_runs, setup_two),
+        TEST(a_call_waits_no_longer_than_its_deadline, setup_two),
+        TEST(a_stale_copy_is_there_while_another_loads, setup_two),
+        TEST(an_answer_that_comes_later_fills_the_lease, setup_two),
+        TEST(a_load_that_is_dropped_is_taken_over, setup_two),
+        TEST(calls_for_many_keys_load_each_once, setup_two),
+        TEST(an_asynchronous_call_waits_as_well, setup_two),
+        TEST(processes_with_many_threads_load_once, setup),
+        TEST(a_holder_that_is_killed_is_succeeded, setup),
+        TEST(without_the_server_each_loads_by_itself, setup_two),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
