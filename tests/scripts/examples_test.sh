@@ -7,7 +7,8 @@ set -u
 
 names='basic_usage stampede_protection redis_streams stream_worker
 cache_strategies advanced_usage health_monitoring database_caching
-custom_tier multi_tier failing_source slow_source bulk_loading'
+custom_tier multi_tier failing_source slow_source bulk_loading
+epoll_loop uv_loop libevent_loop'
 
 for name in $names; do
     source=$root/examples/$name.c
