@@ -78,6 +78,7 @@ def stampede_table(found):
         row.append(figures(runs, "loads_per_key", 1, rough))
         row.append(figures(runs, "l2_gets_per_key", 1, rough))
         row.append(figures(runs, "max_over_load_ms", 1, precise))
+        row.append(figures(runs, "last_after_load_ms", 1, precise))
         if runs[0]["async"]:
             row += ["", ""]
         else:
@@ -85,8 +86,8 @@ def stampede_table(found):
             row.append(figures(runs, "of_wake_floor", 1, precise))
         rows.append(row)
     head = ["`stampede`: callers", "loads a key", "GETs a key"]
-    head += ["slowest caller after the load, ms", "bare broadcast, ms"]
-    return table(head + ["ratio"], rows)
+    head += ["slowest caller beyond the load, ms", "last answer, ms"]
+    return table(head + ["bare broadcast, ms", "slowest / broadcast"], rows)
 
 
 def storm_table(found):

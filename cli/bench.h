@@ -123,9 +123,10 @@ typedef struct bench_spread {
 
 /* What many callers of one missing key came to, key by key. */
 typedef struct bench_waits {
-    bench_spread over_load_ms; /* the slowest caller, less the load */
-    bench_spread floor_ms;     /* the slowest thread after a bare broadcast */
-    bench_spread of_floor;     /* one as a share of the other */
+    bench_spread over_load_ms;  /* the slowest caller, less the load */
+    bench_spread after_load_ms; /* the last answer, from the load's end */
+    bench_spread floor_ms;      /* the slowest thread after a bare broadcast */
+    bench_spread of_floor;      /* one as a share of the other */
     uint32_t keys;
 } bench_waits;
 

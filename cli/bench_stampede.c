@@ -51,21 +51,25 @@ struct stampede {
     gate end;  /* of a turn */
     _Atomic unsigned busy;
     _Atomic uint64_t loads;
-    _Atomic int64_t load_ns; /* what the last load took */
+    _Atomic int64_t load_ns;  /* what the last load took, */
+    _Atomic int64_t ended_ns; /* and when it was over */
     bool is_over;
     char key[48];
     /* By key. */
     double over_load_ms[KEYS];
+    double after_load_ms[KEYS];
     double floor_ms[KEYS];
     double of_floor[KEYS];
 };
 
-static void note_loads(stampede *run, uint64_t loads, int64_t took_ns)
+static void note_loads(stampede *run, uint64_t loads, int64_t took_ns,
+                       int64_t ended_ns)
 {
     if (loads == 0)
         return;
     atomic_fetch_add(&run->loads, loads);
     atomic_store(&run->load_ns, took_ns);
+    atomic_store(&run->ended_ns, ended_ns);
 }
 
 static void take(caller *caller, mtc_status status)
@@ -78,7 +82,8 @@ static mtc_status load_slowly(mtc_load *load, void *ctx)
 {
     int64_t begun_ns = times_now_ns();
     mtc_status status = callers_load(load, LOAD_NS);
-    note_loads(ctx, 1, times_now_ns() - begun_ns);
+    int64_t ended_ns = times_now_ns();
+    note_loads(ctx, 1, ended_ns - begun_ns, ended_ns);
     return status;
 }
 
@@ -127,7 +132,7 @@ static void ask_async(thread *thread)
         begin(&thread->callers[i]);
     while (thread->waiting > 0)
         loop_turn(loop);
-    note_loads(thread->run, loop->loads - loads, loop->took_ns);
+    note_loads(thread->run, loop->loads - loads, loop->took_ns, loop->ended_ns);
 }
 
 static void *work(void *ctx)
@@ -161,23 +166,31 @@ static int64_t take_turn(stampede *run)
     return begun_ns;
 }
 
-/* How long the slowest caller waited for a key that was never there. */
-static int64_t measure_key(stampede *run)
+static double ms_of(int64_t ns)
+{
+    return (double)ns / 1e6;
+}
+
+/* How long callers waited for a key that was never there. */
+static void measure_key(stampede *run, int key)
 {
     struct timespec now;
     bench_counts *counts = &run->bench->results[BENCH_WORKLOAD].counts;
-    int64_t slowest_ns = 0;
+    int64_t slowest_ns = 0, last_ns = 0;
     clock_gettime(CLOCK_REALTIME, &now);
     snprintf(run->key, sizeof run->key, "stampede:%lld.%09ld",
              (long long)now.tv_sec, now.tv_nsec);
     take_turn(run);
     for (unsigned i = 0; i < run->bench->callers; i++) {
         int64_t took_ns = run->callers[i].took_ns;
+        int64_t ended_ns = run->callers[i].begun_ns + took_ns;
         times_add(&counts->get_times, took_ns);
         slowest_ns = took_ns > slowest_ns ? took_ns : slowest_ns;
+        last_ns = ended_ns > last_ns ? ended_ns : last_ns;
     }
     counts->ops += run->bench->callers;
-    return slowest_ns;
+    run->over_load_ms[key] = ms_of(slowest_ns - atomic_load(&run->load_ns));
+    run->after_load_ms[key] = ms_of(last_ns - atomic_load(&run->ended_ns));
 }
 
 /* How long after a bare broadcast the slowest thread ran. */
@@ -197,10 +210,8 @@ static void measure(stampede *run)
     bench_result *result = &run->bench->results[BENCH_WORKLOAD];
     int64_t begun_ns = times_now_ns();
     for (int i = 0; i < KEYS; i++) {
-        int64_t over_ns = measure_key(run) - atomic_load(&run->load_ns);
-        int64_t floor_ns = measure_floor(run);
-        run->over_load_ms[i] = (double)over_ns / 1e6;
-        run->floor_ms[i] = (double)floor_ns / 1e6;
+        measure_key(run, i);
+        run->floor_ms[i] = ms_of(measure_floor(run));
         run->of_floor[i] = run->over_load_ms[i] / run->floor_ms[i];
     }
     result->took_ns = times_now_ns() - begun_ns;
@@ -211,6 +222,7 @@ static void sum_up(stampede *run)
     bench *bench = run->bench;
     bench->waits = (bench_waits){
         .over_load_ms = bench_spread_of(run->over_load_ms, KEYS),
+        .after_load_ms = bench_spread_of(run->after_load_ms, KEYS),
         .floor_ms = bench_spread_of(run->floor_ms, KEYS),
         .of_floor = bench_spread_of(run->of_floor, KEYS),
         .keys = KEYS,

@@ -53,7 +53,8 @@ static void answer_first(loop *loop)
     loop->first = (loop->first + 1) % loop->room;
     loop->count--;
     mtc_status status = mtc_load_set_value(first.load, bench_value());
-    loop->took_ns = times_now_ns() - first.begun_ns;
+    loop->ended_ns = times_now_ns();
+    loop->took_ns = loop->ended_ns - first.begun_ns;
     mtc_load_answer(first.load, status);
 }
 

@@ -19,7 +19,8 @@ typedef struct loop_load {
 typedef struct loop {
     mtc_queue *queue;
     int64_t load_ns;    /* how long each load takes */
-    int64_t took_ns;    /* what the last one did */
+    int64_t took_ns;    /* what the last one did, */
+    int64_t ended_ns;   /* and when it was answered */
     loop_load *waiting; /* a ring: all take as long, so the first is first */
     size_t room;
     size_t first;

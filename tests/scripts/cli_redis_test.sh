@@ -189,6 +189,7 @@ stampedes() {
     has 'bench["loads_per_key"] == 1 and bench["l2_gets_per_key"] == 1'
     has 'bench["failed"] == 0 and bench["p50_ns"] > 50000000'
     has '0 < bench["wake_floor_ms_min"] <= bench["wake_floor_ms"]'
+    has 'bench["last_after_load_ms"] > 0'
     has 'bench["max_over_load_ms_min"] <= bench["max_over_load_ms_max"]'
 }
 
