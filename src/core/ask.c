@@ -194,7 +194,7 @@ void mtci_ask_lead(mtci_ask *ask)
                       .soft_at_ms = ask->soft_at_ms,
                       .hard_at_ms = ask->hard_at_ms,
                       .lease_ms = mtci_ask_lease_ms(ask)};
-    if (!ask->flight->has_looked) {
+    if (mtci_ask_must_look(ask)) {
         mtci_chain_look(ask->cache, &look, 1, ask->until_ms);
         if (mtci_ask_looked(ask, &look))
             return;

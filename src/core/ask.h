@@ -96,10 +96,18 @@ bool mtci_ask_enter(mtci_ask *ask);
 /* The same for a caller that does not block: the cache is kept by others. */
 bool mtci_ask_join(mtci_ask *ask);
 
-/* How long a lease the ask's look-up takes; 0: none. */
+/* How long a lease the ask's look-up takes; 0: none. A load inside another one
+ * takes none where it must not wait. */
 static inline int64_t mtci_ask_lease_ms(const mtci_ask *ask)
 {
-    return ask->loader ? ask->strategy->lease_ms : 0;
+    return ask->loader && !ask->edge.parent ? ask->strategy->lease_ms : 0;
+}
+
+/* Whether a leader has to look: nobody has, or not for a lease. */
+static inline bool mtci_ask_must_look(const mtci_ask *ask)
+{
+    return !ask->flight->has_looked ||
+           (mtci_ask_lease_ms(ask) > 0 && !ask->flight->lease.is_asked);
 }
 
 /* Whether this ask opened its flight. */

@@ -145,7 +145,7 @@ static void await_turn(ask_task *a, mtc_status why, int64_t now_ms)
 /* As mtci_ask_lead. The state says how it goes on. */
 static void lead(ask_task *a, mtc_status why, int64_t now_ms)
 {
-    if (!a->ask.flight->has_looked || a->is_searching) {
+    if (mtci_ask_must_look(&a->ask) || a->is_searching) {
         if (!look_up(a, why, now_ms))
             return;
         if (end_look(a, why)) {

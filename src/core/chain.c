@@ -141,6 +141,7 @@ void mtci_chain_take(mtci_lane *lane, mtci_look *look, mtc_status status)
 /* In the first tier that keeps leases, unless the flight has it. */
 static void ask_for_lease(const mtci_lane *lane, mtci_look *look)
 {
+    look->flight->lease.is_asked |= look->lease_ms > 0;
     if (look->lease_ms <= 0 || look->flight->lease.lane ||
         !(lane->ops->abilities & MTC_TIER_LEASES))
         return;

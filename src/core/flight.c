@@ -108,7 +108,7 @@ void mtci_flight_release(mtci_flight *flight)
 {
     if (atomic_fetch_sub_explicit(&flight->refs, 1, memory_order_acq_rel) > 1)
         return;
-    mtci_lease_give_back(flight);
+    mtci_lease_drop(flight);
     mtc_value_free(&flight->result.value);
     mtc_value_free(&flight->load.value);
     mtc_value_free(&flight->load.etag);

@@ -64,6 +64,7 @@ typedef struct mtci_lease {
     int64_t length_ms, renew_at_ms;
     struct mtci_flight *next; /* that are renewed: the cache's leases_mutex */
     bool is_held;             /* has come into that list */
+    bool is_asked;            /* a look-up wanted one */
 } mtci_lease;
 
 /* One caller in a flight; lives on the caller's stack, or in its task. */

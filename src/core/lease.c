@@ -207,16 +207,30 @@ mtci_op *mtci_lease_fill(mtci_flight *flight, const mtc_value *value,
     return op;
 }
 
-void mtci_lease_give_back(mtci_flight *flight)
+/* The operation that gives it back; NULL: the flight does not have it. */
+static mtci_op *take_back(mtci_flight *flight)
 {
     mtci_op *op = NULL;
-    if (!flight->lease.lane)
-        return; /* as most */
-    pthread_mutex_lock(&flight->slot->mutex);
     if (flight->lease.ticket)
         op = op_with(flight, MTC_VERB_REMOVE);
     flight->lease.ticket = 0;
+    return op;
+}
+
+void mtci_lease_give_back(mtci_flight *flight)
+{
+    if (!flight->lease.lane)
+        return; /* as most */
+    pthread_mutex_lock(&flight->slot->mutex);
+    mtci_op *op = take_back(flight);
     pthread_mutex_unlock(&flight->slot->mutex);
+    if (op)
+        submit(op);
+}
+
+void mtci_lease_drop(mtci_flight *flight)
+{
+    mtci_op *op = take_back(flight);
     if (op)
         submit(op);
 }

@@ -37,8 +37,10 @@ void mtci_lease_hold(mtc_cache *cache, mtci_flight *flight);
 mtci_op *mtci_lease_fill(mtci_flight *flight, const mtc_value *value,
                          const mtci_terms *terms);
 
-/* Gives the lease back, if the flight still has it. */
+/* Gives the lease back, if the flight still has it. drop: of a flight that
+ * nobody has any more. */
 void mtci_lease_give_back(mtci_flight *flight);
+void mtci_lease_drop(mtci_flight *flight);
 
 /* One that a read brought which nobody waited for any more. */
 void mtci_lease_return(mtci_op *read);

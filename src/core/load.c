@@ -348,10 +348,15 @@ void mtci_load_leave_untried(mtci_ask *ask)
     mtci_flight_wake(flight);
 }
 
+/* A load inside another one, which has its turn. */
+static bool is_nested(const mtci_ask *ask)
+{
+    return ask->edge.parent || mtci_thread_leads(ask->cache);
+}
+
 bool mtci_load_needs_turn(const mtci_ask *ask)
 {
-    return !ask->has_turn && !ask->edge.parent &&
-           !mtci_thread_leads(ask->cache);
+    return !ask->has_turn && !is_nested(ask);
 }
 
 /* False: the ask has ended. */
@@ -373,8 +378,8 @@ static bool take_turn(mtci_ask *ask)
 bool mtci_load_hand_over(mtci_ask *ask)
 {
     return !ask->is_behind && !ask->is_bulk &&
-           mtci_is_background(ask->strategy) &&
-           !mtci_thread_leads(ask->cache) && mtci_background_lead(ask);
+           mtci_is_background(ask->strategy) && !is_nested(ask) &&
+           mtci_background_lead(ask);
 }
 
 bool mtci_load_run_here(mtci_ask *ask)

@@ -241,6 +241,31 @@ static void a_stale_copy_is_there_while_another_loads(void **state)
     assert_int_equal(shared->loads, 2);
 }
 
+/* A plain get has looked before the one with a loader leads. */
+static void a_leader_that_takes_over_a_look_takes_a_lease(void **state)
+{
+    (void)state;
+    char keys[40][8];
+    mtct_caller pairs[80];
+    shared->takes_us = 1000;
+    for (int i = 0; i < 40; i++) {
+        snprintf(keys[i], sizeof keys[i], "r%d", i);
+        for (int side = 0; side < 2; side++) {
+            pairs[2 * i + side] = asking(side);
+            pairs[2 * i + side].key = keys[i];
+            mtct_caller plain = {.cache = caches[side], .key = keys[i]};
+            mtct_caller_start(&plain);
+            mtct_caller_start(&pairs[2 * i + side]);
+            mtct_caller_join(&plain);
+        }
+    }
+    for (int i = 0; i < 80; i++) {
+        mtct_caller_join(&pairs[i]);
+        assert_int_equal(pairs[i].status, MTC_OK);
+    }
+    assert_int_equal(shared->loads, 40);
+}
+
 /* -- answers that come later, and many keys -------------------------------- */
 
 static void an_answer_that_comes_later_fills_the_lease(void **state)
@@ -458,6 +483,7 @@ int main(void)
         TEST(a_lease_is_renewed_while_its_load_runs, setup_two),
         TEST(a_call_waits_no_longer_than_its_deadline, setup_two),
         TEST(a_stale_copy_is_there_while_another_loads, setup_two),
+        TEST(a_leader_that_takes_over_a_look_takes_a_lease, setup_two),
         TEST(an_answer_that_comes_later_fills_the_lease, setup_two),
         TEST(a_load_that_is_dropped_is_taken_over, setup_two),
         TEST(calls_for_many_keys_load_each_once, setup_two),
