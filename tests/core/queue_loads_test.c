@@ -105,6 +105,22 @@ static void a_load_of_a_load_needs_no_turn(void **state)
     mtct_assert_heard(&heard, MTC_OK, "late");
 }
 
+/* Behind its caller it would wait for the turn that the outer one has. */
+static void nor_does_one_that_would_run_behind_its_caller(void **state)
+{
+    mtc_call call = MTC_CALL_INIT;
+    mtc_strategy strategy = MTC_STRATEGY_INIT(1000);
+    (void)state;
+    strategy.hard_ms = 60000;
+    begin("a", NULL, load_later, &heard);
+    call.parent = left;
+    call.strategy = &strategy;
+    begin("b", &call, load_now, &other);
+    mtct_assert_heard(&other, MTC_OK, "loaded");
+    answer();
+    mtct_assert_heard(&heard, MTC_OK, "late");
+}
+
 static void a_call_that_waits_for_a_turn_has_its_deadline(void **state)
 {
     mtc_call call = MTC_CALL_INIT;
@@ -224,6 +240,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_load_waits_for_its_turn),
         TEST(a_load_of_a_load_needs_no_turn),
+        TEST(nor_does_one_that_would_run_behind_its_caller),
         TEST(a_call_that_waits_for_a_turn_has_its_deadline),
         TEST(a_call_that_waits_for_a_turn_may_be_cancelled),
         TEST(a_turn_that_was_granted_to_a_cancelled_call_is_given_back),
