@@ -28,10 +28,9 @@ static struct {
     _Atomic unsigned inside, most;
 } source;
 
-static int setup(void **state)
+static int setup_over(size_t scripts)
 {
-    (void)state;
-    mtct_rig_init(&rig, 0);
+    mtct_rig_init(&rig, scripts);
     memset(&source, 0, sizeof source);
     strategy = (mtc_strategy)MTC_STRATEGY_INIT(100);
     behind = strategy;
@@ -40,6 +39,19 @@ static int setup(void **state)
     for (size_t i = 0; i < SOME; i++)
         snprintf(keys[i], sizeof keys[i], "k%zu", i);
     return 0;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    return setup_over(0);
+}
+
+/* Memory over a tier that the test bends. */
+static int setup_two(void **state)
+{
+    (void)state;
+    return setup_over(1);
 }
 
 static int teardown(void **state)
@@ -239,8 +251,6 @@ static void a_cold_cache_does_not_put_more_on_the_source(void **state)
 {
     (void)state;
     pthread_t threads[SOME];
-    mtct_rig_fini(&rig);
-    mtct_rig_init(&rig, 1);
     rig.options.loads_max = 4;
     mtct_rig_open(&rig);
     mtct_mood_set(&rig.moods[0], MTC_VERB_READ, MTC_E_UNAVAILABLE);
@@ -292,7 +302,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_load_inside_a_load_needs_no_turn,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(
-            a_cold_cache_does_not_put_more_on_the_source, setup, teardown),
+            a_cold_cache_does_not_put_more_on_the_source, setup_two, teardown),
         cmocka_unit_test_setup_teardown(close_tells_who_waits_for_a_turn, setup,
                                         teardown),
     };
