@@ -80,6 +80,12 @@ static inline mtci_extra *mtci_entry_extra(const mtci_entry *entry,
     return (mtci_extra *)((char *)entry + MTCI_EXTRA_AT);
 }
 
+static inline bool mtci_entry_is_absent(const mtci_entry *entry)
+{
+    const mtci_extra *extra = mtci_entry_extra(entry, mtci_entry_flags(entry));
+    return extra && extra->kind == MTC_KIND_ABSENT;
+}
+
 static inline mtc_slice mtci_entry_key(const mtci_entry *entry)
 {
     uint64_t flags = mtci_entry_flags(entry);

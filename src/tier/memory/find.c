@@ -41,7 +41,8 @@ static mtc_status judge(const mtci_entry *entry, uint64_t end, int64_t now_ms)
     return extra->kind == MTC_KIND_ABSENT && !is_stale ? MTC_ABSENT : MTC_MISS;
 }
 
-/* Counts a hit for the policy; true: it is one of those that are sampled. */
+/* Counts a hit for the policy, which knows no negative entries; true: it is
+ * one of those that are sampled. */
 static inline bool note_hit(const mtci_memory *memory, mtci_entry *entry,
                             uint64_t hash)
 {
@@ -69,10 +70,12 @@ static void tell_hit(const mtci_memory *memory, mtc_slice key, uint64_t hash)
     mtci_place place;
     mtci_shard *shard = mtci_memory_shard(memory, hash);
     pthread_mutex_lock(&shard->mutex);
-    if (mtci_table_find(&shard->table, key, hash, &place))
-        memory->policy->hit(shard->policy, atomic_load_explicit(
-                                               &place.bucket->refs[place.index],
-                                               memory_order_relaxed));
+    if (mtci_table_find(&shard->table, key, hash, &place)) {
+        uint32_t ref = atomic_load_explicit(&place.bucket->refs[place.index],
+                                            memory_order_relaxed);
+        if (!mtci_entry_is_absent(mtci_pool_entry(shard->pool, ref)))
+            memory->policy->hit(shard->policy, ref);
+    }
     pthread_mutex_unlock(&shard->mutex);
 }
 
@@ -97,7 +100,7 @@ static mtc_status find_slowly(mtci_memory *memory, mtc_slice key, uint64_t hash,
               now_ms);
     if (status == MTC_MISS)
         mtc_value_free(out);
-    else if (note_hit(memory, entry, hash))
+    else if (status != MTC_ABSENT && note_hit(memory, entry, hash))
         sample_hit(memory, hash);
     return status;
 }
@@ -131,7 +134,7 @@ find_any(mtci_memory *memory, mtc_slice key, uint64_t hash, int64_t now_ms,
         mtci_pin_clear(pins, slot);
         return MTC_MISS;
     }
-    if (note_hit(memory, entry, hash))
+    if (status != MTC_ABSENT && note_hit(memory, entry, hash))
         sample_hit(memory, hash);
     if (memory->policy->hit)
         tell_hit(memory, key, hash);
@@ -189,7 +192,8 @@ void mtci_memory_read(mtci_memory *memory, mtc_request *request)
         mtc_request_complete(request, MTC_MISS, NULL);
         return;
     }
-    if (note_hit(memory, entry, request->hash))
+    if (request->facts.kind != MTC_KIND_ABSENT &&
+        note_hit(memory, entry, request->hash))
         sample_hit(memory, request->hash);
     request->value = value;
     mtc_request_complete(request, MTC_OK, NULL);

@@ -36,6 +36,7 @@ typedef struct memory_options {
     int64_t size;
     int64_t entries;
     int64_t weight;
+    int64_t absent_share;
     char policy[16];
 } memory_options;
 
@@ -270,6 +271,8 @@ static mtc_status shards_init(mtci_memory *memory,
             .entries_max = share_of(entries, i, count),
             .weight_max = share_of(weight, i, count),
             .bytes = (uint64_t)options->size / count,
+            .absent_share = (double)options->absent_share / 100,
+            .shard_count = count,
         };
         memory->shard_count++;
         mtc_status status =
@@ -372,6 +375,15 @@ static const mtci_option memory_table[] = {
      .fallback = NULL,
      .range = "1 to 1,000,000,000,000,000",
      .text = "the most weight, as the cache's weigher tells it"},
+    {.name = "absent_share",
+     .kind = MTCI_OPTION_COUNT,
+     .offset = offsetof(memory_options, absent_share),
+     .min = 1,
+     .max = 100,
+     .fallback = "5",
+     .range = "1 to 100",
+     .text = "percent of size, and of entries, that negative entries may "
+             "take; beyond, the oldest of them leave"},
     {.name = "policy",
      .kind = MTCI_OPTION_TEXT,
      .offset = offsetof(memory_options, policy),

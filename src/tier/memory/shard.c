@@ -7,9 +7,20 @@
 
 #include "base/mutex.h"
 
+/* Beyond their share negative entries leave down to a part of it, at most so
+ * many at a time, so that the fence is paid once for many. */
+#define TRIM_PART  0.875
+#define TRIM_COUNT 512u
+
 static mtci_entry *entry_of(const mtci_shard *shard, uint32_t ref)
 {
     return mtci_pool_entry(shard->pool, ref);
+}
+
+static mtci_nodes nodes_of(const mtci_shard *shard)
+{
+    const mtci_heap *heap = shard->pool->heap;
+    return (mtci_nodes){heap->arena.base, heap->arena.shift};
 }
 
 static uint32_t weight_of(const mtci_entry *entry)
@@ -58,8 +69,8 @@ static void add_bytes(mtci_shard *shard, size_t size)
     atomic_store_explicit(&shard->bytes, now + size, memory_order_relaxed);
 }
 
-/* The entry can be found no longer: accounts, tells, puts it into limbo. Tells
- * what it occupied. */
+/* The entry can be found no longer and is not the policy's: accounts, tells,
+ * puts it into limbo. Tells what it occupied. */
 static size_t gone(mtci_shard *shard, uint32_t ref, mtc_eviction cause)
 {
     unsigned class;
@@ -68,6 +79,10 @@ static size_t gone(mtci_shard *shard, uint32_t ref, mtc_eviction cause)
     mtci_wheel_drop(&shard->wheel, ref);
     add_bytes(shard, (size_t)0 - size);
     shard->weight -= weight_of(entry);
+    if (mtci_entry_is_absent(entry)) {
+        mtci_queue_drop(&shard->absent, nodes_of(shard), ref);
+        shard->absent_bytes -= size;
+    }
     shard->evicted[cause]++;
     if (shard->has_listener) {
         atomic_store_explicit(&shard->has_notices, true, memory_order_relaxed);
@@ -84,14 +99,40 @@ static size_t gone(mtci_shard *shard, uint32_t ref, mtc_eviction cause)
 static void leave(mtci_shard *shard, uint32_t ref, mtc_eviction cause)
 {
     mtci_table_drop(&shard->table, ref);
-    shard->ops->drop(shard->policy, ref);
+    if (!mtci_entry_is_absent(entry_of(shard, ref)))
+        shard->ops->drop(shard->policy, ref);
     gone(shard, ref, cause);
+}
+
+/* Whether negative entries, with so many bytes and entries more, are beyond a
+ * part of their share. One is always within it. */
+static bool is_beyond(const mtci_shard *shard, double part, size_t bytes,
+                      size_t entries)
+{
+    size_t count = shard->absent.count + entries;
+    if (count < 2)
+        return false;
+    const mtci_limits *limits = &shard->limits;
+    double share = part * limits->absent_share;
+    double budget = (double)mtci_heap_budget(shard->pool->heap) /
+                    (double)limits->shard_count;
+    return (double)(shard->absent_bytes + bytes) > share * budget ||
+           (double)count > share * (double)limits->entries_max;
+}
+
+/* Who makes room, no longer in the policy; 0: there is none. */
+static uint32_t choose(mtci_shard *shard, uint64_t capacity)
+{
+    if (is_beyond(shard, 1, 0, 0))
+        return shard->absent.oldest;
+    uint32_t ref = shard->ops->evict(shard->policy, capacity);
+    return ref ? ref : shard->absent.oldest;
 }
 
 /* One makes room, and so much; 0: there is none. */
 static size_t evict_one(mtci_shard *shard, uint64_t capacity)
 {
-    uint32_t ref = shard->ops->evict(shard->policy, capacity);
+    uint32_t ref = choose(shard, capacity);
     if (!ref)
         return 0;
     mtci_table_drop(&shard->table, ref);
@@ -119,8 +160,13 @@ static void count_in(mtci_shard *shard, uint32_t ref)
 {
     unsigned class;
     const mtci_entry *entry = entry_of(shard, ref);
-    add_bytes(shard, size_of(shard, entry, &class));
+    size_t size = size_of(shard, entry, &class);
+    add_bytes(shard, size);
     shard->weight += weight_of(entry);
+    if (mtci_entry_is_absent(entry)) {
+        mtci_queue_add(&shard->absent, nodes_of(shard), ref);
+        shard->absent_bytes += size;
+    }
 }
 
 /* Makes place for one more entry of that weight. */
@@ -134,31 +180,76 @@ static void keep_limits(mtci_shard *shard, uint64_t entries, uint32_t weight,
     }
 }
 
+/* A negative entry came: older ones leave if another like it would be beyond
+ * the share, so that the next store finds room that was theirs. */
+static void keep_share(mtci_shard *shard, uint32_t ref)
+{
+    unsigned class;
+    unsigned left = TRIM_COUNT;
+    if (!is_beyond(shard, 1, size_of(shard, entry_of(shard, ref), &class), 1))
+        return;
+    while (left-- > 0 && shard->absent.oldest != ref &&
+           is_beyond(shard, TRIM_PART, 0, 0))
+        leave(shard, shard->absent.oldest, MTC_EVICTED_SIZE);
+}
+
+/* The policy sees values alone, and so a new one where a value takes the
+ * place of a negative entry. */
+static void swap_in_policy(mtci_shard *shard, uint32_t old, uint32_t ref,
+                           uint64_t hash, uint64_t capacity)
+{
+    bool was_absent = mtci_entry_is_absent(entry_of(shard, old));
+    bool is_absent = mtci_entry_is_absent(entry_of(shard, ref));
+    if (!was_absent && !is_absent)
+        shard->ops->swap(shard->policy, old, ref);
+    else if (!was_absent)
+        shard->ops->drop(shard->policy, old);
+    else if (!is_absent)
+        shard->ops->add(shard->policy, ref, hash, capacity);
+}
+
+static void swap(mtci_shard *shard, const mtci_place *place, uint32_t ref,
+                 uint64_t hash, uint64_t capacity)
+{
+    uint32_t old = atomic_load_explicit(&place->bucket->refs[place->index],
+                                        memory_order_relaxed);
+    mtci_table_swap(place, ref);
+    swap_in_policy(shard, old, ref, hash, capacity);
+    mtci_wheel_swap(&shard->wheel, old, ref);
+    gone(shard, old, MTC_EVICTED_REPLACED);
+    count_in(shard, ref);
+    keep_limits(shard, 0, 0, capacity);
+}
+
+static bool add(mtci_shard *shard, uint32_t ref, uint64_t hash,
+                uint64_t capacity)
+{
+    const mtci_entry *entry = entry_of(shard, ref);
+    bool is_absent = mtci_entry_is_absent(entry);
+    if (shard->ops->expect && !is_absent)
+        shard->ops->expect(shard->policy, hash);
+    keep_limits(shard, 1, weight_of(entry), capacity);
+    if (!mtci_table_add(&shard->table, hash, ref))
+        return false;
+    if (!is_absent)
+        shard->ops->add(shard->policy, ref, hash, capacity);
+    mtci_wheel_add(&shard->wheel, ref);
+    count_in(shard, ref);
+    return true;
+}
+
 bool mtci_shard_put_locked(mtci_shard *shard, uint32_t ref, uint64_t hash,
                            uint64_t capacity)
 {
     mtci_place place;
     const mtci_entry *entry = entry_of(shard, ref);
-    mtc_slice key = mtci_entry_key(entry);
-    if (mtci_table_find(&shard->table, key, hash, &place)) {
-        uint32_t old = atomic_load_explicit(&place.bucket->refs[place.index],
-                                            memory_order_relaxed);
-        mtci_table_swap(&place, ref);
-        shard->ops->swap(shard->policy, old, ref);
-        mtci_wheel_swap(&shard->wheel, old, ref);
-        gone(shard, old, MTC_EVICTED_REPLACED);
-        count_in(shard, ref);
-        keep_limits(shard, 0, 0, capacity);
-        return true;
-    }
-    if (shard->ops->expect)
-        shard->ops->expect(shard->policy, hash);
-    keep_limits(shard, 1, weight_of(entry), capacity);
-    if (!mtci_table_add(&shard->table, hash, ref))
+    bool is_absent = mtci_entry_is_absent(entry);
+    if (mtci_table_find(&shard->table, mtci_entry_key(entry), hash, &place))
+        swap(shard, &place, ref, hash, capacity);
+    else if (!add(shard, ref, hash, capacity))
         return false;
-    shard->ops->add(shard->policy, ref, hash, capacity);
-    mtci_wheel_add(&shard->wheel, ref);
-    count_in(shard, ref);
+    if (is_absent)
+        keep_share(shard, ref);
     return true;
 }
 
@@ -221,7 +312,7 @@ static void retire_all(mtci_shard *shard)
 {
     mtci_limbo *limbo = mtci_limbo_here(shard->limbos);
     uint32_t ref;
-    while ((ref = shard->ops->evict(shard->policy, shard->table.entry_count))) {
+    while ((ref = choose(shard, shard->table.entry_count))) {
         gone(shard, ref, MTC_EVICTED_SIZE);
         mtci_limbo_tidy(limbo);
     }

@@ -1,6 +1,10 @@
 /*
  * One shard of the memory tier: table, queues of the policy, wheel.
  *
+ * Negative entries have a queue and a share of the budget of their own, so
+ * that a flood of unknown keys evicts no values: beyond the share the oldest
+ * leave.
+ *
  * Readers find and pin entries without a lock. Whoever changes anything holds
  * the mutex; two shards' mutexes are never held together. Inside it a limbo's
  * is taken, the heap's and the policy's, nothing else.
@@ -17,11 +21,15 @@
 
 #define MTCI_CAUSES 4u /* of mtc_eviction */
 
-/* What a shard may hold beside its share of the heap. */
+/* What a shard may hold beside its share of the heap, and negative entries of
+ * that. */
 typedef struct mtci_limits {
     uint64_t entries_max; /* UINT64_MAX: none */
     uint64_t weight_max;  /* UINT64_MAX: none */
     uint64_t bytes;       /* its share of the budget, when it is opened */
+    double absent_share;  /* of negative entries: a part of its bytes, as the
+                           * budget is now, and of entries_max */
+    size_t shard_count;   /* that share the budget */
 } mtci_limits;
 
 typedef struct mtci_shard {
@@ -34,6 +42,8 @@ typedef struct mtci_shard {
     mtci_pool *pool;
     const mtci_policy_ops *ops;
     mtci_policy *policy;
+    mtci_queue absent; /* negative entries, which the policy never sees */
+    size_t absent_bytes;
     mtci_limits limits;
     const mtci_limbos *limbos;
     mtci_notices notices;
@@ -52,8 +62,9 @@ mtc_status mtci_shard_init(mtci_shard *shard, const mtci_limbos *limbos,
 void mtci_shard_fini(mtci_shard *shard);
 
 /* Publishes an entry that was filled, in place of what its key had, and lets
- * others leave that are too many. capacity as in policy.h. False: no room in
- * the table, and the entry is still the caller's. */
+ * others leave that are too many: for a negative entry older ones, as soon as
+ * the next would be beyond their share. capacity as in policy.h. False: no
+ * room in the table, and the entry is still the caller's. */
 bool mtci_shard_put_locked(mtci_shard *shard, uint32_t ref, uint64_t hash,
                            uint64_t capacity);
 

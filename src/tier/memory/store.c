@@ -15,12 +15,12 @@
 
 /* -- making room -------------------------------------------------------- */
 
-/* How many entries the shard can hold: by count, and by bytes as many as it
- * has now, or as would fit if the rest were like them. */
+/* How many entries the policy of the shard can hold: by count, and by bytes as
+ * many as it has now, or as would fit if the rest were like them. */
 static uint64_t capacity_locked(const mtci_memory *memory,
                                 const mtci_shard *shard)
 {
-    uint64_t count = shard->table.entry_count + 1;
+    uint64_t count = shard->table.entry_count - shard->absent.count + 1;
     if (!atomic_load_explicit(&memory->is_full, memory_order_relaxed)) {
         const mtci_heap *heap = memory->pool->heap;
         double part = (double)mtci_heap_budget(heap) /
