@@ -325,20 +325,25 @@ MTC_API mtc_status mtc_cache_expire_with(mtc_cache *cache, mtc_slice key,
  * @param key 0 to MTC_KEY_SIZE_MAX bytes.
  * @param strategy how long a loaded value lives; NULL: the default.
  * @param loader called when no tier has the key; not NULL.
- * @param ctx handed to loader.
+ * @param ctx handed to loader; it must live until the loader has ended, which
+ *        is after the call where the strategy does not wait for it.
  * @param value as for mtc_cache_get.
- * @return MTC_OK; MTC_STALE: the load failed, now or within throttle_ms, and
- *         this is the youngest copy within its stale window; MTC_MISS: the
- *         loader found nothing; MTC_ABSENT: the same, and it is remembered;
- *         the loader's own negative status, also within error_ms of a load
- *         that failed so; MTC_E_LOAD_FAILED: it returned OK without a value;
- *         MTC_E_DEADLOCK: this thread's loader waits for its own result;
- *         MTC_E_CANCELLED: the load was given up and nobody took over; and
- *         otherwise as mtc_cache_get, but a tier's failure is only counted.
+ * @return MTC_OK; MTC_STALE: the load failed, now or within throttle_ms, or is
+ *         not waited for (soft_ms, hard_ms, loads_max), and this is the
+ *         youngest copy within its stale window; MTC_MISS: the loader found
+ *         nothing; MTC_ABSENT: the same, and it is remembered; the loader's own
+ *         negative status, also within error_ms of a load that failed so;
+ *         MTC_E_LOAD_FAILED: it returned OK without a value; MTC_E_TIMEOUT:
+ *         hard_ms has passed, and the load goes on; MTC_E_BUSY: too many loads
+ *         run and wait; MTC_E_DEADLOCK: this thread's loader waits for its own
+ *         result; MTC_E_CANCELLED: the load was given up and nobody took over;
+ *         and otherwise as mtc_cache_get, but a tier's failure is only counted.
  *
  * **Returns** as above.
- * **Threads** any; the loader runs in the thread of the caller that leads.
- * **Blocks** until the tiers' deadlines and the end of the load.
+ * **Threads** any; the loader runs in the thread of the caller that leads, or
+ * on one of the cache's, as the strategy says.
+ * **Blocks** until the tiers' deadlines and the end of the load, or as long as
+ * the strategy waits for it.
  * **Since** 0.1
  */
 MTC_API mtc_status mtc_cache_get_or_load(mtc_cache *cache, mtc_slice key,

@@ -2,10 +2,12 @@
  * Loaders: where a value comes from when no tier has it.
  *
  * A loader is a function of yours. The cache calls it once per key however
- * many callers ask, in the thread of the caller that leads the load. It may
- * use the same cache for other keys. No lock of the library is held while it
- * runs; it may end by pthread_exit, cancellation or a C++ exception, and one
- * of those who wait takes over.
+ * many callers ask: in the thread of the caller that leads the load, or, where
+ * the strategy has a time-out, an early refresh or a lease, on a thread of the
+ * cache; for a completion queue by the thread that drains it. It may use the
+ * same cache for other keys. No lock of the library is held while it runs; it
+ * may end by pthread_exit, cancellation or, in a caller's thread, a C++
+ * exception, and one of those who wait takes over.
  */
 #ifndef MTC_LOAD_H
 #define MTC_LOAD_H
