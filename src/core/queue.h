@@ -52,6 +52,11 @@ mtc_status mtci_queue_admit(const mtc_queue *queue);
 /* Takes a zeroed task in; ops and ctx are set. MTC_OK, MTC_E_NO_MEMORY. */
 mtc_status mtci_queue_add(mtc_queue *queue, mtci_task *task);
 
+/* Makes the descriptor readable, unless the owner is about to look. Takes a
+ * task out of those that are ready, if it is one. */
+void mtci_queue_alert_locked(mtc_queue *queue);
+void mtci_queue_pull_locked(mtc_queue *queue, mtci_task *task);
+
 /* Around a callback: the thread may be cancelled there. */
 void mtci_queue_open_call(mtc_queue *queue);
 void mtci_queue_close_call(mtc_queue *queue);

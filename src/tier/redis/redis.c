@@ -1,348 +1,29 @@
 /*
  * The Redis tier: entries as keys of a Redis or Valkey server, or of a cluster.
  *
- * It owns one client or one cluster, which all threads share; it turns requests
- * into commands and replies into answers. Any thread.
+ * It owns one client or one cluster, which all threads share; requests.c turns
+ * requests into commands and replies into answers. Any thread.
  */
 #include "tier/redis/redis.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/error.h"
-#include "redis/watch.h"
 #include "base/hash.h"
-#include "tier/redis/await.h"
-#include "tier/redis/bulk.h"
-#include "tier/redis/lease.h"
 #include "tier/redis/options.h"
-#include "tier/redis/refusals.h"
+#include "tier/redis/redis_state.h"
 
 #define PART           "redis"
 #define VALUE_SIZE_MAX (((size_t)512 << 20) - MTCI_REDIS_FRAME_ROOM)
 #define KEY_SIZE_MAX   ((size_t)512 << 20)
 
-typedef struct redis_tier {
-    mtc_tier base;
-    mtci_redis_client *client; /* one of the two */
-    mtci_redis_cluster *cluster;
-    mtci_watch watch;
-    mtci_redis_form form; /* constant once attached */
-    const mtc_tier_host *host;
-    mtci_redis_refusals refusals;
-    mtci_sentinel_settings *sentinels; /* NULL: none */
-    _Atomic uint64_t damaged;
-    mtci_redis_awaits awaits;
-    uint64_t lease_seed;
-    _Atomic uint64_t lease_count; /* with the seed: tickets that differ */
-} redis_tier;
-
 static const mtc_tier_ops redis_ops;
-
-/* -- requests ------------------------------------------------------------ */
-
-static void submit_each(redis_tier *tier, mtc_verb verb,
-                        mtc_request *const *requests, size_t count);
-
-/* How a command failed, its own way or the server's; MTC_OK: it did not. */
-static mtc_status explain(redis_tier *tier, const mtci_redis_command *command,
-                          char failure[MTCI_REDIS_FAILURE_SIZE])
-{
-    const mtci_reply *error = mtci_command_error(command);
-    if (command->status != MTC_OK) {
-        snprintf(failure, MTCI_REDIS_FAILURE_SIZE, "%s",
-                 command->failure ? command->failure : "");
-        return command->status;
-    }
-    if (!error)
-        return MTC_OK;
-    mtci_redis_refusals_note(&tier->refusals, tier->host, error);
-    mtci_reply_error_text(error, failure, MTCI_REDIS_FAILURE_SIZE);
-    return mtci_reply_error_status(error);
-}
-
-static void complete(mtc_request *request, mtc_status status,
-                     const char *failure)
-{
-    mtc_request_complete(request, status, failure[0] ? failure : NULL);
-}
-
-/* What was not stored under a key by a tier is a miss, and counted. */
-static mtc_status count_damage(redis_tier *tier, mtc_status status)
-{
-    if (status != MTC_E_CORRUPT)
-        return status;
-    atomic_fetch_add_explicit(&tier->damaged, 1, memory_order_relaxed);
-    return MTC_MISS;
-}
-
-/* What the server said of a key goes to its request. */
-static void answer(redis_tier *tier, mtc_request *request,
-                   const mtci_reply *life, mtci_reply *found)
-{
-    char failure[MTCI_REDIS_FAILURE_SIZE] = "";
-    mtc_status status =
-        mtci_redis_entry_found(&tier->form, request, life, found, failure);
-    complete(request, count_damage(tier, status), failure);
-}
-
-/* A command's request knows its tier by its link. */
-static void finish_read(mtci_redis_command *command)
-{
-    mtc_request *request = command->ctx;
-    redis_tier *tier = request->link;
-    char failure[MTCI_REDIS_FAILURE_SIZE] = "";
-    mtc_status status = explain(tier, command, failure);
-    if (status == MTC_OK)
-        answer(tier, request, &command->replies[0], &command->replies[1]);
-    else
-        complete(request, status, failure);
-    mtci_command_free(command);
-}
-
-/* Whether the answer is to this command alone: others would get another. */
-static bool may_ask_alone(const mtci_redis_command *command, mtc_status status)
-{
-    return command->status == MTC_OK &&
-           (status == MTC_E_TOO_LARGE || status == MTC_E_DENIED);
-}
-
-static void finish_bulk(mtci_redis_command *command)
-{
-    mtci_redis_bulk *bulk = command->ctx;
-    redis_tier *tier = bulk->requests[0]->link;
-    mtc_request *alone[MTCI_REDIS_BULK_KEYS_MAX];
-    size_t alone_count = 0;
-    char failure[MTCI_REDIS_FAILURE_SIZE] = "";
-    mtc_status status = explain(tier, command, failure);
-    bool is_alone = may_ask_alone(command, status);
-    for (size_t i = 0; i < bulk->count; i++) {
-        if (is_alone ||
-            (status == MTC_OK && mtci_redis_bulk_is_open(command, i)))
-            alone[alone_count++] = bulk->requests[i];
-        else if (status == MTC_OK)
-            answer(tier, bulk->requests[i], mtci_redis_bulk_life(command, i),
-                   mtci_redis_bulk_found(command, i));
-        else
-            complete(bulk->requests[i], status, failure);
-    }
-    mtci_command_free(command);
-    free(bulk);
-    if (alone_count > 0)
-        submit_each(tier, MTC_VERB_READ, alone, alone_count);
-}
-
-/* Whoever waits for the key's lease here need not wait for a message. */
-static void finish_write(mtci_redis_command *command)
-{
-    mtc_request *request = command->ctx;
-    redis_tier *tier = request->link;
-    char failure[MTCI_REDIS_FAILURE_SIZE] = "";
-    mtc_status status = explain(tier, command, failure);
-    mtci_command_free(command);
-    mtci_redis_awaits_wake(&tier->awaits, request->key);
-    complete(request, status, failure);
-}
-
-/* -- leases -------------------------------------------------------------- */
-
-static int64_t now_ms(const redis_tier *tier)
-{
-    return tier->host ? tier->host->now_ms(tier->host->ctx) : mtci_boot_ms();
-}
-
-static uint64_t new_ticket(redis_tier *tier)
-{
-    uint64_t count =
-        atomic_fetch_add_explicit(&tier->lease_count, 1, memory_order_relaxed);
-    uint64_t ticket =
-        mtci_hash(mtc_bytes(&count, sizeof count), tier->lease_seed);
-    return ticket ? ticket : 1;
-}
-
-/* Whether the connection that a command is about to be sent on can tell of
- * leases; without that nobody could wait. By the driver of it. */
-static bool has_pushes(const mtci_redis_command *command)
-{
-    const mtc_request *request = command->ctx;
-    const redis_tier *tier = request->link;
-    return tier->cluster ? mtci_cluster_has_pushes(tier->cluster, command)
-                         : mtci_client_has_pushes(tier->client);
-}
-
-static bool prepare_take(mtci_redis_command *command, int64_t time_ms)
-{
-    (void)time_ms;
-    mtci_redis_lease_allow(command, has_pushes(command));
-    return true;
-}
-
-static bool prepare_await(mtci_redis_command *command, int64_t time_ms)
-{
-    (void)time_ms;
-    return has_pushes(command);
-}
-
-static void finish_take(mtci_redis_command *command)
-{
-    mtc_request *request = command->ctx;
-    redis_tier *tier = request->link;
-    char failure[MTCI_REDIS_FAILURE_SIZE] = "";
-    mtc_status status = explain(tier, command, failure);
-    if (status == MTC_OK) {
-        status = mtci_redis_lease_found(&tier->form, request,
-                                        &command->replies[0], failure);
-        status = count_damage(tier, status);
-    } else {
-        request->ticket = 0;
-        request->lease_ms = 0;
-    }
-    mtci_command_free(command);
-    complete(request, status, failure);
-}
-
-/* A fill, a renewal or a lease given back: 0 says that it was not held. */
-static void finish_held(mtci_redis_command *command)
-{
-    mtc_request *request = command->ctx;
-    redis_tier *tier = request->link;
-    char failure[MTCI_REDIS_FAILURE_SIZE] = "";
-    mtc_status status = explain(tier, command, failure);
-    if (status == MTC_OK && command->replies[0].integer != 1)
-        status = MTC_E_CANCELLED;
-    mtci_command_free(command);
-    complete(request, status, failure);
-}
-
-/* What is left of the lease that an await found. */
-static int64_t lease_left(redis_tier *tier, mtci_redis_command *command)
-{
-    mtc_request *request = command->ctx;
-    char failure[MTCI_REDIS_FAILURE_SIZE] = "";
-    mtci_redis_entry_found(&tier->form, request, &command->replies[0],
-                           &command->replies[1], failure);
-    mtc_value_free(&request->value);
-    request->facts = (mtc_facts){.kind = MTC_KIND_VALUE};
-    return request->lease_ms;
-}
-
-static void finish_await(mtci_redis_command *command)
-{
-    mtc_request *request = command->ctx;
-    redis_tier *tier = request->link;
-    char failure[MTCI_REDIS_FAILURE_SIZE] = "";
-    mtc_status status = explain(tier, command, failure);
-    int64_t left_ms = status == MTC_OK ? lease_left(tier, command) : 0;
-    mtci_command_free(command);
-    if (left_ms > 0) {
-        mtci_redis_awaits_add(&tier->awaits, request, left_ms, now_ms(tier));
-        return;
-    }
-    /* Not sent though there was time: see prepare_await. */
-    if (status == MTC_E_TIMEOUT && now_ms(tier) < request->deadline_ms) {
-        complete(request, MTC_E_UNSUPPORTED, "the server has no pushes");
-        return;
-    }
-    complete(request, status, failure);
-}
-
-static void set_lease_calls(mtci_redis_command *command, mtc_verb verb)
-{
-    command->done = finish_held;
-    if (verb == MTC_VERB_READ) {
-        command->prepare = prepare_take;
-        command->done = finish_take;
-    } else if (verb == MTC_VERB_AWAIT) {
-        command->prepare = prepare_await;
-        command->done = finish_await;
-    }
-}
-
-/* -- submitting ---------------------------------------------------------- */
-
-/* The command for one request, or NULL: the request has ended. */
-static mtci_redis_command *make_one(redis_tier *tier, mtc_verb verb,
-                                    mtc_request *request)
-{
-    bool is_lease = mtci_redis_lease_is(verb, request);
-    if (is_lease && verb == MTC_VERB_READ)
-        request->ticket = new_ticket(tier);
-    mtci_redis_command *command =
-        is_lease ? mtci_redis_lease_command(&tier->form, verb, request)
-                 : mtci_redis_entry_command(&tier->form, verb, request);
-    request->link = tier;
-    if (!command) {
-        complete(request, MTC_E_NO_MEMORY, "out of memory");
-        return NULL;
-    }
-    if (is_lease)
-        set_lease_calls(command, verb);
-    else
-        command->done = verb == MTC_VERB_READ ? finish_read : finish_write;
-    if (tier->cluster)
-        mtci_cluster_route(tier->cluster, command, request->key,
-                           &request->mark);
-    return command;
-}
-
-static void submit_each(redis_tier *tier, mtc_verb verb,
-                        mtc_request *const *requests, size_t count)
-{
-    mtci_command_queue commands = {0};
-    for (size_t i = 0; i < count; i++) {
-        mtci_redis_command *command = make_one(tier, verb, requests[i]);
-        if (command)
-            mtci_queue_push(&commands, command);
-    }
-    if (tier->cluster)
-        mtci_cluster_submit(tier->cluster, &commands);
-    else
-        mtci_client_submit(tier->client, &commands);
-}
-
-/* As one command; where there is no memory for it, one by one. */
-static void submit_bulk(redis_tier *tier, mtc_request *const *requests,
-                        size_t count)
-{
-    mtci_command_queue one = {0};
-    mtci_redis_command *command = mtci_redis_bulk_command(requests, count);
-    if (!command) {
-        submit_each(tier, MTC_VERB_READ, requests, count);
-        return;
-    }
-    for (size_t i = 0; i < count; i++)
-        requests[i]->link = tier;
-    command->done = finish_bulk;
-    mtci_queue_push(&one, command);
-    mtci_client_submit(tier->client, &one);
-}
-
-static void redis_submit(mtc_tier *base, mtc_verb verb,
-                         mtc_request *const *requests, size_t count)
-{
-    redis_tier *tier = (redis_tier *)base;
-    if (verb != MTC_VERB_READ || tier->cluster) {
-        submit_each(tier, verb, requests, count);
-        return;
-    }
-    for (size_t done = 0; done < count;) {
-        size_t run = requests[done]->lease_ms > 0
-                         ? 1
-                         : mtci_redis_bulk_run(requests + done, count - done);
-        if (run > 1)
-            submit_bulk(tier, requests + done, run);
-        else
-            submit_each(tier, verb, requests + done, 1);
-        done += run;
-    }
-}
 
 /* What a caller of drive waits for: its request, or that somebody's wait for a
  * lease is due before the time until which it drives. */
 typedef struct watch {
-    redis_tier *tier;
+    mtci_redis_tier *tier;
     const mtc_request *awaited;
     int64_t until_ms;
 } watch;
@@ -354,7 +35,7 @@ static bool is_over(const void *ctx)
            mtci_redis_awaits_due_ms(&watch->tier->awaits) < watch->until_ms;
 }
 
-static void drive_links(redis_tier *tier, const watch *watch)
+static void drive_links(mtci_redis_tier *tier, const watch *watch)
 {
     const mtc_request *awaited = watch->awaited;
     mtci_awaited one = {is_over, watch};
@@ -368,13 +49,13 @@ static void drive_links(redis_tier *tier, const watch *watch)
 static void redis_drive(mtc_tier *base, const mtc_request *awaited,
                         int64_t until_ms)
 {
-    redis_tier *tier = (redis_tier *)base;
+    mtci_redis_tier *tier = (mtci_redis_tier *)base;
     bool is_done = false;
     while (!is_done) {
         int64_t due_ms = mtci_redis_awaits_due_ms(&tier->awaits);
         watch watch = {tier, awaited, due_ms < until_ms ? due_ms : until_ms};
         drive_links(tier, &watch);
-        int64_t time_ms = now_ms(tier);
+        int64_t time_ms = mtci_redis_tier_now_ms(tier);
         mtci_redis_awaits_expire(&tier->awaits, time_ms);
         is_done =
             !awaited || mtc_request_is_complete(awaited) || time_ms >= until_ms;
@@ -383,7 +64,7 @@ static void redis_drive(mtc_tier *base, const mtc_request *awaited,
 
 static void redis_abandon(mtc_tier *base, mtc_request *request)
 {
-    redis_tier *tier = (redis_tier *)base;
+    mtci_redis_tier *tier = (mtci_redis_tier *)base;
     mtci_sent sent = {request->sent_ms, request->deadline_ms};
     mtci_redis_awaits_drop(&tier->awaits, request);
     if (tier->cluster)
@@ -394,7 +75,7 @@ static void redis_abandon(mtc_tier *base, mtc_request *request)
 
 static void redis_tend(mtc_tier *base, int64_t time_ms)
 {
-    redis_tier *tier = (redis_tier *)base;
+    mtci_redis_tier *tier = (mtci_redis_tier *)base;
     mtci_redis_awaits_expire(&tier->awaits, time_ms);
     if (tier->client)
         mtci_client_tend(tier->client);
@@ -404,12 +85,12 @@ static void redis_tend(mtc_tier *base, int64_t time_ms)
 
 static int redis_descriptor(mtc_tier *base)
 {
-    return mtci_watch_descriptor(&((redis_tier *)base)->watch);
+    return mtci_watch_descriptor(&((mtci_redis_tier *)base)->watch);
 }
 
 static void redis_usage(mtc_tier *base, mtc_tier_usage *out)
 {
-    redis_tier *tier = (redis_tier *)base;
+    mtci_redis_tier *tier = (mtci_redis_tier *)base;
     *out = (mtc_tier_usage){
         .damaged = atomic_load_explicit(&tier->damaged, memory_order_relaxed),
     };
@@ -421,7 +102,7 @@ static void redis_usage(mtc_tier *base, mtc_tier_usage *out)
 
 static mtc_status redis_attach(mtc_tier *base, const mtc_tier_host *host)
 {
-    redis_tier *tier = (redis_tier *)base;
+    mtci_redis_tier *tier = (mtci_redis_tier *)base;
     mtci_redis_settings *settings = tier->cluster
                                         ? mtci_cluster_settings(tier->cluster)
                                         : mtci_client_settings(tier->client);
@@ -445,7 +126,7 @@ static mtc_status redis_attach(mtc_tier *base, const mtc_tier_host *host)
 
 static void redis_close(mtc_tier *base)
 {
-    redis_tier *tier = (redis_tier *)base;
+    mtci_redis_tier *tier = (mtci_redis_tier *)base;
     mtci_client_free(tier->client);
     mtci_cluster_free(tier->cluster);
     mtci_redis_sentinels_free(tier->sentinels);
@@ -456,7 +137,7 @@ static void redis_close(mtc_tier *base)
 
 static mtc_status make_cluster(const mtci_url *url,
                                const mtci_redis_settings *settings,
-                               redis_tier *tier, mtc_error *error)
+                               mtci_redis_tier *tier, mtc_error *error)
 {
     mtci_address seeds[MTCI_URL_HOSTS_MAX];
     size_t count;
@@ -475,8 +156,8 @@ static mtc_status make_cluster(const mtci_url *url,
 /* The client, too, knows the sentinels by what the tier owns. */
 static mtc_status make_client(const mtci_url *url,
                               const mtci_redis_options *options,
-                              mtci_redis_settings *settings, redis_tier *tier,
-                              mtc_error *error)
+                              mtci_redis_settings *settings,
+                              mtci_redis_tier *tier, mtc_error *error)
 {
     mtc_status status =
         mtci_redis_sentinels_read(url, &options->sentinel, error,
@@ -491,7 +172,7 @@ static mtc_status make_client(const mtci_url *url,
     return status;
 }
 
-static mtc_status make_link(redis_tier *tier, const mtci_url *url,
+static mtc_status make_link(mtci_redis_tier *tier, const mtci_url *url,
                             const mtci_redis_options *options, mtc_error *error)
 {
     mtci_redis_settings settings;
@@ -514,7 +195,7 @@ static mtc_status make_link(redis_tier *tier, const mtci_url *url,
 static mtc_status redis_open(const mtci_url *url, const void *options,
                              mtc_error *error, mtc_tier **out)
 {
-    redis_tier *tier = calloc(1, sizeof *tier);
+    mtci_redis_tier *tier = calloc(1, sizeof *tier);
     if (!tier)
         return mtci_fail(error, MTC_E_NO_MEMORY, PART, "redis: out of memory");
     tier->base.ops = &redis_ops;
@@ -533,14 +214,14 @@ mtci_redis_client *mtci_redis_tier_client(mtc_tier *tier)
 {
     if (!tier || tier->ops != &redis_ops)
         return NULL;
-    return ((redis_tier *)tier)->client;
+    return ((mtci_redis_tier *)tier)->client;
 }
 
 mtci_redis_cluster *mtci_redis_tier_cluster(mtc_tier *tier)
 {
     if (!tier || tier->ops != &redis_ops)
         return NULL;
-    return ((redis_tier *)tier)->cluster;
+    return ((mtci_redis_tier *)tier)->cluster;
 }
 
 static const mtc_tier_ops redis_ops = {
@@ -553,7 +234,7 @@ static const mtc_tier_ops redis_ops = {
     .life_ms_max = MTC_NO_END,
     .life_step_ms = 1,
     .attach = redis_attach,
-    .submit = redis_submit,
+    .submit = mtci_redis_submit,
     .drive = redis_drive,
     .abandon = redis_abandon,
     .tend = redis_tend,
