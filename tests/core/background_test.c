@@ -10,7 +10,9 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <sched.h>
 
+#include "core/cache.h"
 #include "support/callers.h"
 #include "support/chain_rig.h"
 
@@ -322,6 +324,15 @@ static void a_loader_that_ends_its_thread_hands_over(void **state)
     mtct_quiet_await(rig.cache); /* the turns are back */
 }
 
+/* Lets the load end once close has begun; the load holds the cache. */
+static void *open_once_closed(void *ctx)
+{
+    while (mtci_cache_gate(ctx) == MTC_OK)
+        sched_yield();
+    mtct_stop_open(&source.door);
+    return NULL;
+}
+
 static void close_waits_for_a_load_behind(void **state)
 {
     (void)state;
@@ -331,10 +342,9 @@ static void close_waits_for_a_load_behind(void **state)
     have_stale();
     expect(MTC_STALE, "old");
     mtct_stop_await(&source.door, 1);
-    pthread_t opener =
-        mtct_thread_start((void *(*)(void *))(uintptr_t)mtct_stop_open,
-                          &source.door);
+    pthread_t opener = mtct_thread_start(open_once_closed, rig.cache);
     assert_int_equal(mtc_cache_close(&rig.cache), MTC_OK);
+    assert_int_equal(source.door.is_open, 1);
     pthread_join(opener, NULL);
     assert_int_equal(source.loads, 1);
 }

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -363,11 +364,9 @@ static void loads_may_be_answered_later_each_by_itself(void **state)
     mtct_rig_open(&rig);
     source.is_late = true;
     start(&first, 0, 10);
-    for (int i = 0; mtct_rig_stats(&rig).loads < 10; i++)
-        assert_true(i < 10000000);
     mtct_stop_await(&source.door, 1);
     while (source.left_count < 10)
-        ;
+        sched_yield();
     source.is_late = false;
     pthread_t answerer = mtct_thread_start(answer_all, NULL);
     /* Those that were dropped are loaded by the call itself. */
