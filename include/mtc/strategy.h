@@ -13,6 +13,9 @@ extern "C" {
 /** The longest ttl that a strategy accepts: 100 years, in milliseconds. */
 #define MTC_TTL_MS_MAX INT64_C(3155760000000)
 
+/** The longest lease that a strategy accepts: ten minutes, in milliseconds. */
+#define MTC_LEASE_MS_MAX 600000
+
 /**
  * How an entry is kept, and how it is loaded. A strategy that bounds the wait
  * for a load, refreshes early or takes leases has its loads run on threads of
@@ -68,9 +71,9 @@ typedef struct mtc_strategy {
     double refresh_beta;
     /** Lease: while one process loads a key, others that want a lease of it as
      *  well wait for its result, in a tier that keeps leases (Redis). How long
-     *  one lives that is not renewed, in milliseconds, 1 to 600,000: a process
-     *  that dies keeps others waiting for so long. Default (0): every process
-     *  loads by itself. Since 0.1. */
+     *  one lives that is not renewed, in milliseconds, 1 to MTC_LEASE_MS_MAX: a
+     *  process that dies keeps others waiting for so long. Default (0): every
+     *  process loads by itself. Since 0.1. */
     int64_t lease_ms;
 } mtc_strategy;
 

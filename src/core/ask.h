@@ -80,7 +80,7 @@ static inline bool mtci_is_plain(const mtc_strategy *strategy)
             (uint64_t)strategy->hard_ms <= max &&
             strategy->refresh_percent <= 99 && strategy->reserved == 0 &&
             strategy->refresh_beta >= 0 && strategy->refresh_beta <= 1000 &&
-            (uint64_t)strategy->lease_ms <= 600000);
+            (uint64_t)strategy->lease_ms <= MTC_LEASE_MS_MAX);
 }
 
 /* Checks a key and hashes it. MTC_OK, MTC_E_INVALID, MTC_E_TOO_LARGE. */

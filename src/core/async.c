@@ -94,12 +94,11 @@ static void take_turn(ask_task *a, int64_t now_ms)
         load(a);
         return;
     }
-    a->turn =
-        (mtci_turn){.granted = granted, .due_ms = now_ms + MTCI_LOADS_WAIT_MS};
+    a->turn = (mtci_turn){.granted = granted};
     atomic_store_explicit(&a->turn_status, MTC_PENDING, memory_order_relaxed);
     a->state = WAITS_FOR_TURN;
     mtci_task_sent(&a->task, 1);
-    mtc_status status = mtci_loads_take(loads, &a->turn);
+    mtc_status status = mtci_loads_take(loads, &a->turn, now_ms);
     if (status == MTC_PENDING) {
         int64_t due_ms = a->turn.due_ms;
         mtci_task_await(&a->task,

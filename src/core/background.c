@@ -5,7 +5,6 @@
 
 #include <stdlib.h>
 
-#include "core/failure.h"
 #include "core/load.h"
 
 typedef struct background {
@@ -62,7 +61,6 @@ static background *background_new(const mtci_ask *ask)
     if (!self)
         return NULL;
     self->turn.granted = granted;
-    self->turn.due_ms = mtci_cache_now_ms(ask->cache) + MTCI_LOADS_WAIT_MS;
     self->errand.run = run;
     self->ask = (mtci_ask){
         .cache = ask->cache,
@@ -88,8 +86,10 @@ static void start(background *self, mtci_flight *flight)
 {
     self->ask.flight = flight;
     self->ask.key = mtci_flight_key(flight);
-    mtci_cache_enter(self->ask.cache);
-    mtc_status status = mtci_loads_take(self->ask.cache->loads, &self->turn);
+    mtc_cache *cache = self->ask.cache;
+    mtci_cache_enter(cache);
+    mtc_status status =
+        mtci_loads_take(cache->loads, &self->turn, mtci_cache_now_ms(cache));
     if (status != MTC_PENDING)
         granted(&self->turn, status);
 }

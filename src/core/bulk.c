@@ -257,7 +257,9 @@ static void granted(mtci_turn *turn, mtc_status status)
 
 static void run_behind(mtc_bulk *bulk)
 {
-    mtc_status status = mtci_loads_take(bulk->cache->loads, &bulk->turn);
+    mtc_cache *cache = bulk->cache;
+    mtc_status status =
+        mtci_loads_take(cache->loads, &bulk->turn, mtci_cache_now_ms(cache));
     if (status != MTC_PENDING)
         granted(&bulk->turn, status);
 }
@@ -286,7 +288,6 @@ static mtc_bulk *bulk_new(const mtci_ask *like, size_t count, bool looks)
     mtci_cache_enter(cache);
     bulk->cache = cache;
     bulk->turn.granted = granted;
-    bulk->turn.due_ms = mtci_cache_now_ms(cache) + MTCI_LOADS_WAIT_MS;
     bulk->errand.run = run_errand;
     bulk->source = *(const mtci_bulk_source *)like->ctx;
     bulk->strategy = *like->strategy;

@@ -29,7 +29,7 @@ bool mtci_strategy_fault(const mtc_strategy *strategy,
         {"refresh_percent", strategy->refresh_percent, 0, 99},
         {"reserved", strategy->reserved, 0, 0},
         {"refresh_beta", whole(strategy->refresh_beta), 0, 1000},
-        {"lease_ms", strategy->lease_ms, 0, 600000},
+        {"lease_ms", strategy->lease_ms, 0, MTC_LEASE_MS_MAX},
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         *fault = fields[i];

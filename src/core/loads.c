@@ -9,7 +9,7 @@
 
 /* -- turns ---------------------------------------------------------------- */
 
-mtc_status mtci_loads_take(mtci_loads *loads, mtci_turn *turn)
+mtc_status mtci_loads_take(mtci_loads *loads, mtci_turn *turn, int64_t now_ms)
 {
     mtc_status status = MTC_PENDING;
     pthread_mutex_lock(&loads->mutex);
@@ -22,6 +22,7 @@ mtc_status mtci_loads_take(mtci_loads *loads, mtci_turn *turn)
         status = MTC_E_BUSY;
     } else {
         turn->next = NULL;
+        turn->due_ms = now_ms + MTCI_LOADS_WAIT_MS;
         *loads->last_turn = turn;
         loads->last_turn = &turn->next;
         loads->waiting++;

@@ -64,9 +64,10 @@ typedef struct mtci_loads {
 /* NULL: out of memory. */
 mtci_loads *mtci_loads_new(unsigned turns_max);
 
-/* MTC_OK: it has its turn. MTC_PENDING: granted will be called, unless it is
- * withdrawn. MTC_E_BUSY: the queue is full. MTC_E_CLOSED. */
-mtc_status mtci_loads_take(mtci_loads *loads, mtci_turn *turn);
+/* MTC_OK: it has its turn. MTC_PENDING: granted will be called, soon after
+ * due_ms at the latest, unless it is withdrawn. MTC_E_BUSY: the queue is full.
+ * MTC_E_CLOSED. */
+mtc_status mtci_loads_take(mtci_loads *loads, mtci_turn *turn, int64_t now_ms);
 
 /* True: it does not wait any more, and granted will not be called. False:
  * granted was called, or is about to be. */

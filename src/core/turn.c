@@ -40,9 +40,8 @@ static mtc_status await(mtc_cache *cache, caller_turn *waiting,
 
 mtc_status mtci_turn_take(mtc_cache *cache, int64_t until_ms)
 {
-    caller_turn waiting = {
-        .turn = {.granted = caller_granted,
-                 .due_ms = mtci_cache_now_ms(cache) + MTCI_LOADS_WAIT_MS}};
-    mtc_status status = mtci_loads_take(cache->loads, &waiting.turn);
+    caller_turn waiting = {.turn = {.granted = caller_granted}};
+    mtc_status status =
+        mtci_loads_take(cache->loads, &waiting.turn, mtci_cache_now_ms(cache));
     return status == MTC_PENDING ? await(cache, &waiting, until_ms) : status;
 }
