@@ -45,7 +45,7 @@ fuzz:
 
 bench:
 	$(DEPS) build bench
-	$(call BUILD,release,,--target mtc_tool mtc_rivals mtc_hiredis mtc_wake)
+	$(call BUILD,release,,--target mtc_tool mtc_rivals mtc_hiredis mtc_wake mtc_flight)
 	@bench/measure.py --build build/release
 	@bench/measure_redis.py --build build/release
 	@bench/measure_callers.py --build build/release
