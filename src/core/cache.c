@@ -11,12 +11,12 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/mutex.h"
+#include "base/spawn.h"
 #include "base/sync.h"
 #include "core/flight.h"
 #include "core/lease.h"
 #include "core/queue.h"
 #include "core/settings.h"
-#include "core/spawn.h"
 
 /* -- the gate ----------------------------------------------------------- */
 

@@ -3,10 +3,10 @@
  */
 #include "core/keeper.h"
 
+#include "base/spawn.h"
 #include "core/cache.h"
 #include "core/chain.h"
 #include "core/lease.h"
-#include "core/spawn.h"
 
 #define PROBE_KEY "mtc:probe"
 

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-#include "core/spawn.h"
+#include "base/spawn.h"
 
 /* -- turns ---------------------------------------------------------------- */
 

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "core/spawn.h"
+#include "base/spawn.h"
 
 /* Submits ops[0 .. count) of one verb. What is already late is not begun. */
 static void run_batch(const mtci_workers *pool, mtci_op *const *ops,

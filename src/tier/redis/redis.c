@@ -32,7 +32,7 @@ static bool is_over(const void *ctx)
 {
     const watch *watch = ctx;
     return mtc_request_is_complete(watch->awaited) ||
-           mtci_redis_awaits_due_ms(&watch->tier->awaits) < watch->until_ms;
+           mtci_awaits_due_ms(&watch->tier->awaits) < watch->until_ms;
 }
 
 static void drive_links(mtci_redis_tier *tier, const watch *watch)
@@ -52,11 +52,11 @@ static void redis_drive(mtc_tier *base, const mtc_request *awaited,
     mtci_redis_tier *tier = (mtci_redis_tier *)base;
     bool is_done = false;
     while (!is_done) {
-        int64_t due_ms = mtci_redis_awaits_due_ms(&tier->awaits);
+        int64_t due_ms = mtci_awaits_due_ms(&tier->awaits);
         watch watch = {tier, awaited, due_ms < until_ms ? due_ms : until_ms};
         drive_links(tier, &watch);
         int64_t time_ms = mtci_redis_tier_now_ms(tier);
-        mtci_redis_awaits_expire(&tier->awaits, time_ms);
+        mtci_awaits_expire(&tier->awaits, time_ms);
         is_done =
             !awaited || mtc_request_is_complete(awaited) || time_ms >= until_ms;
     }
@@ -66,7 +66,7 @@ static void redis_abandon(mtc_tier *base, mtc_request *request)
 {
     mtci_redis_tier *tier = (mtci_redis_tier *)base;
     mtci_sent sent = {request->sent_ms, request->deadline_ms};
-    mtci_redis_awaits_drop(&tier->awaits, request);
+    mtci_awaits_drop(&tier->awaits, request);
     if (tier->cluster)
         mtci_cluster_abandon(tier->cluster, &request->mark, request, &sent);
     else
@@ -76,7 +76,7 @@ static void redis_abandon(mtc_tier *base, mtc_request *request)
 static void redis_tend(mtc_tier *base, int64_t time_ms)
 {
     mtci_redis_tier *tier = (mtci_redis_tier *)base;
-    mtci_redis_awaits_expire(&tier->awaits, time_ms);
+    mtci_awaits_expire(&tier->awaits, time_ms);
     if (tier->client)
         mtci_client_tend(tier->client);
     else
@@ -131,7 +131,7 @@ static void redis_close(mtc_tier *base)
     mtci_cluster_free(tier->cluster);
     mtci_redis_sentinels_free(tier->sentinels);
     mtci_watch_fini(&tier->watch);
-    mtci_redis_awaits_fini(&tier->awaits);
+    mtci_awaits_fini(&tier->awaits);
     free(tier);
 }
 
@@ -181,8 +181,8 @@ static mtc_status make_link(mtci_redis_tier *tier, const mtci_url *url,
         status = mtci_redis_read_settings(url, options, error, &settings);
     if (status != MTC_OK)
         return status;
-    settings.push = mtci_redis_awaits_push;
-    settings.is_awaited = mtci_redis_awaits_any;
+    settings.push = mtci_redis_await_push;
+    settings.is_awaited = mtci_redis_await_is_any;
     settings.push_ctx = &tier->awaits;
     if (mtci_redis_names_cluster(url))
         status = make_cluster(url, &settings, tier, error);
@@ -201,7 +201,7 @@ static mtc_status redis_open(const mtci_url *url, const void *options,
     tier->base.ops = &redis_ops;
     mtci_watch_init(&tier->watch);
     tier->lease_seed = mtci_seed();
-    mtci_redis_awaits_init(&tier->awaits);
+    mtci_awaits_init(&tier->awaits);
     mtc_status status = make_link(tier, url, options, error);
     if (status == MTC_OK)
         *out = &tier->base;

@@ -25,7 +25,7 @@ typedef struct mtci_redis_tier {
     mtci_redis_refusals refusals;
     mtci_sentinel_settings *sentinels; /* NULL: none */
     _Atomic uint64_t damaged;
-    mtci_redis_awaits awaits;
+    mtci_awaits awaits;
     uint64_t lease_seed;
     _Atomic uint64_t lease_count; /* with the seed: tickets that differ */
 } mtci_redis_tier;

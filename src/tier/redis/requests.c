@@ -112,7 +112,7 @@ static void finish_write(mtci_redis_command *command)
     char failure[MTCI_REDIS_FAILURE_SIZE] = "";
     mtc_status status = explain(tier, command, failure);
     mtci_command_free(command);
-    mtci_redis_awaits_wake(&tier->awaits, request->key);
+    mtci_redis_await_end(&tier->awaits, request->key);
     complete(request, status, failure);
 }
 
@@ -202,8 +202,8 @@ static void finish_await(mtci_redis_command *command)
     int64_t left_ms = status == MTC_OK ? lease_left(tier, command) : 0;
     mtci_command_free(command);
     if (left_ms > 0) {
-        mtci_redis_awaits_add(&tier->awaits, request, left_ms,
-                              mtci_redis_tier_now_ms(tier));
+        mtci_awaits_add(&tier->awaits, request, left_ms,
+                        mtci_redis_tier_now_ms(tier));
         return;
     }
     /* Not sent though there was time: see prepare_await. */

@@ -2,8 +2,8 @@
  * Threads of the library: started with all signals blocked, and timed by the
  * monotonic clock. Stateless; any thread.
  */
-#ifndef MTCI_CORE_SPAWN_H
-#define MTCI_CORE_SPAWN_H
+#ifndef MTCI_BASE_SPAWN_H
+#define MTCI_BASE_SPAWN_H
 
 #include <pthread.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /*
  * Starting threads and timing their waits; see spawn.h.
  */
-#include "core/spawn.h"
+#include "base/spawn.h"
 
 #include <signal.h>
 
