@@ -70,10 +70,10 @@ typedef struct mtc_strategy {
      *  not. Such entries keep their load time. Since 0.1. */
     double refresh_beta;
     /** Lease: while one process loads a key, others that want a lease of it as
-     *  well wait for its result, in a tier that keeps leases (Redis). How long
-     *  one lives that is not renewed, in milliseconds, 1 to MTC_LEASE_MS_MAX: a
-     *  process that dies keeps others waiting for so long. Default (0): every
-     *  process loads by itself. Since 0.1. */
+     *  well wait for its result, in a tier that keeps leases (Redis, disk). How
+     *  long one lives that is not renewed, in milliseconds, 1 to
+     *  MTC_LEASE_MS_MAX: a process that dies keeps others waiting for so long.
+     *  Default (0): every process loads by itself. Since 0.1. */
     int64_t lease_ms;
 } mtc_strategy;
 

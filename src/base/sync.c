@@ -24,8 +24,14 @@ static struct timespec end_of(int64_t wait_ms)
     return end;
 }
 
-bool mtci_word_wait_as(_Atomic uint32_t *word, uint32_t seen, int64_t wait_ms,
-                       uint32_t bits)
+/* How a call of the kernel waits, and as whom. */
+typedef struct manner {
+    int operation;
+    uint32_t bits;
+} manner;
+
+static bool wait_on(_Atomic uint32_t *word, uint32_t seen, int64_t wait_ms,
+                    manner manner)
 {
     struct timespec end;
     if (atomic_load_explicit(word, memory_order_acquire) != seen)
@@ -34,9 +40,17 @@ bool mtci_word_wait_as(_Atomic uint32_t *word, uint32_t seen, int64_t wait_ms,
         return false;
     if (wait_ms != MTCI_FOREVER)
         end = end_of(wait_ms);
-    long result = syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, seen,
-                          wait_ms == MTCI_FOREVER ? NULL : &end, NULL, bits);
+    long result =
+        syscall(SYS_futex, word, manner.operation, seen,
+                wait_ms == MTCI_FOREVER ? NULL : &end, NULL, manner.bits);
     return result == 0 || errno != ETIMEDOUT;
+}
+
+bool mtci_word_wait_as(_Atomic uint32_t *word, uint32_t seen, int64_t wait_ms,
+                       uint32_t bits)
+{
+    return wait_on(word, seen, wait_ms,
+                   (manner){FUTEX_WAIT_BITSET_PRIVATE, bits});
 }
 
 bool mtci_word_wait(_Atomic uint32_t *word, uint32_t seen, int64_t wait_ms)
@@ -53,4 +67,16 @@ void mtci_word_wake_bits(_Atomic uint32_t *word, uint32_t bits)
 void mtci_word_wake(_Atomic uint32_t *word)
 {
     mtci_word_wake_bits(word, UINT32_MAX);
+}
+
+bool mtci_word_wait_shared(_Atomic uint32_t *word, uint32_t seen,
+                           int64_t wait_ms)
+{
+    return wait_on(word, seen, wait_ms,
+                   (manner){FUTEX_WAIT_BITSET, FUTEX_BITSET_MATCH_ANY});
+}
+
+void mtci_word_wake_shared(_Atomic uint32_t *word)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }

@@ -28,4 +28,9 @@ bool mtci_word_wait_as(_Atomic uint32_t *word, uint32_t seen, int64_t wait_ms,
                        uint32_t bits);
 void mtci_word_wake_bits(_Atomic uint32_t *word, uint32_t bits);
 
+/* The same for a word in memory that processes share. */
+bool mtci_word_wait_shared(_Atomic uint32_t *word, uint32_t seen,
+                           int64_t wait_ms);
+void mtci_word_wake_shared(_Atomic uint32_t *word);
+
 #endif

@@ -125,7 +125,7 @@ static void op_done(mtc_request *request)
     if (before == MTCI_OP_LEFT)
         pay(op, op->left_debt_id);
     if (before == MTCI_OP_LEFT && op->wants_lease && request->status >= 0 &&
-        request->ticket != 0)
+        request->lease_ms > 0 && request->ticket != 0)
         mtci_lease_return(op);
     if (before == MTCI_OP_SLEEPING)
         mtci_word_wake(&op->word);

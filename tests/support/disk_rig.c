@@ -102,10 +102,13 @@ void disk_rig_clean(disk_rig *rig)
     rig->dir[0] = '\0';
 }
 
+/* The tier completes what the rig asks on the thread that submits. */
+static _Thread_local int done_count;
+
 static void on_done(mtc_request *request)
 {
-    int *count = request->link;
-    (*count)++;
+    (void)request;
+    done_count++;
 }
 
 mtc_request disk_request(const disk_rig *rig, const char *key)
@@ -121,10 +124,9 @@ mtc_request disk_request(const disk_rig *rig, const char *key)
 
 mtc_status disk_ask(disk_rig *rig, mtc_verb verb, mtc_request *request)
 {
-    int count = 0;
-    request->link = &count;
+    done_count = 0;
     rig->tier->ops->submit(rig->tier, verb, &request, 1);
-    assert_int_equal(count, 1);
+    assert_int_equal(done_count, 1);
     return request->status;
 }
 

@@ -1,8 +1,8 @@
 /*
  * labels: quick server
  *
- * Leases over a real Redis: of several processes, or caches, that miss a key
- * one loads it, and the others take its result.
+ * Leases over a real Redis, and over a file: of several processes, or caches,
+ * that miss a key one loads it, and the others take its result.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,21 +11,27 @@
 #include <cmocka.h>
 
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "mtc/queue.h"
 #include "support/callers.h"
-#include "support/redis_rig.h"
+#include "support/disk_rig.h"
+#include "support/server.h"
 
 #define PROCESSES 4
 #define THREADS   50
 #define LONG_MS   60000 /* no test waits for such a lease to end */
 
 static test_server server;
+static disk_rig disk;   /* its directory alone */
+static char below[128]; /* the tier that keeps leases */
+static sqlite3 *locker;
 static mtc_cache *caches[2];
 static mtc_strategy strategy;
 
@@ -41,22 +47,32 @@ typedef struct source {
 
 static source *shared;
 
-static void open_cache(mtc_cache **cache)
+static void open_with(const char *above, mtc_cache **cache)
 {
     char tiers[160];
     mtc_cache_options options = MTC_CACHE_OPTIONS_INIT;
-    snprintf(tiers, sizeof tiers, "memory?size=16MiB %s?deadline=5s",
-             server.url);
+    snprintf(tiers, sizeof tiers, "%s%s?deadline=5s", above, below);
     options.tiers = tiers;
     options.log_level = 5;
     assert_int_equal(mtc_cache_open(&options, NULL, cache), MTC_OK);
 }
 
+static void open_cache(mtc_cache **cache)
+{
+    open_with("memory?size=16MiB ", cache);
+}
+
 static int setup(void **state)
 {
-    (void)state;
-    test_server_require(TEST_REDIS);
-    assert_true(test_server_start(&server, TEST_REDIS, NULL));
+    if (strcmp(*state, "redis") == 0) {
+        test_server_require(TEST_REDIS);
+        assert_true(test_server_start(&server, TEST_REDIS, NULL));
+        snprintf(below, sizeof below, "%s", server.url);
+    } else {
+        snprintf(disk.dir, sizeof disk.dir, "/tmp/mtc-lease-XXXXXX");
+        assert_non_null(mkdtemp(disk.dir));
+        snprintf(below, sizeof below, "disk:%s", disk.dir);
+    }
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(shared != MAP_FAILED);
@@ -81,8 +97,11 @@ static int teardown(void **state)
         if (caches[i])
             mtc_cache_close(&caches[i]);
     }
+    sqlite3_close(locker);
+    locker = NULL;
     munmap(shared, sizeof *shared);
     test_server_stop(&server);
+    disk_rig_clean(&disk);
     return 0;
 }
 
@@ -133,15 +152,20 @@ static void expect(int i, mtc_status status)
         assert_string_equal(callers[i].text, "value");
 }
 
-/* What Redis has under the key, as a plain client sees it. */
-static void expect_in_redis(const char *text)
+/* What is found under the key without memory above; NULL: nothing. */
+static void expect_below(const char *text)
 {
-    char seen[80];
-    mtci_redis_client *client = redis_rig_client(server.port);
-    redis_rig_ask(client, MTCI_REPLY_BULK | MTCI_REPLY_NIL, "GET k", seen,
-                  sizeof seen);
-    assert_string_equal(seen, text);
-    mtci_client_free(client);
+    mtc_value value;
+    mtc_cache *alone;
+    open_with("", &alone);
+    mtc_status status = mtc_cache_get(alone, mtc_str("k"), &value);
+    assert_int_equal(status, text ? MTC_OK : MTC_MISS);
+    if (text) {
+        assert_int_equal(value.size, strlen(text));
+        assert_memory_equal(value.data, text, value.size);
+    }
+    mtc_value_free(&value);
+    assert_int_equal(mtc_cache_close(&alone), MTC_OK);
 }
 
 /* -- one loads ------------------------------------------------------------- */
@@ -154,7 +178,7 @@ static void of_two_processes_one_loads(void **state)
     expect(0, MTC_OK);
     expect(1, MTC_OK);
     assert_int_equal(shared->loads, 1);
-    expect_in_redis("value");
+    expect_below("value");
     mtct_quiet_await(caches[0]);
     mtct_quiet_await(caches[1]);
 }
@@ -170,7 +194,7 @@ static void a_load_that_fails_gives_its_lease_back(void **state)
     assert_int_equal(shared->loads, 2);
     mtct_quiet_await(caches[0]);
     mtct_quiet_await(caches[1]);
-    expect_in_redis("nil");
+    expect_below(NULL);
 }
 
 static void what_was_removed_elsewhere_meanwhile_is_not_stored(void **state)
@@ -183,7 +207,7 @@ static void what_was_removed_elsewhere_meanwhile_is_not_stored(void **state)
     mtct_stop_open(&shared->door);
     expect(0, MTC_OK); /* who asked before has what was loaded */
     mtct_quiet_await(caches[0]);
-    expect_in_redis("nil");
+    expect_below(NULL);
     mtct_caller plain = asking(0);
     plain.loader = NULL;
     mtct_caller_run(&plain);
@@ -214,7 +238,7 @@ static void a_call_waits_no_longer_than_its_deadline(void **state)
     mtct_quiet_await(caches[0]);
     mtct_quiet_await(caches[1]);
     assert_int_equal(shared->loads, 1);
-    expect_in_redis("value");
+    expect_below("value");
 }
 
 static void a_stale_copy_is_there_while_another_loads(void **state)
@@ -434,7 +458,7 @@ static void processes_with_many_threads_load_once(void **state)
         assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     }
     assert_int_equal(shared->loads, 1);
-    expect_in_redis("value");
+    expect_below("value");
 }
 
 static void a_holder_that_is_killed_is_succeeded(void **state)
@@ -458,10 +482,22 @@ static void a_holder_that_is_killed_is_succeeded(void **state)
     assert_int_equal(shared->loads, 2);
 }
 
-static void without_the_server_each_loads_by_itself(void **state)
+/* Nobody can write to a file that another process has locked. */
+static void lock_file(void)
 {
-    (void)state;
-    test_server_stop(&server);
+    char path[160];
+    snprintf(path, sizeof path, "%s/cache.db", disk.dir);
+    assert_int_equal(sqlite3_open(path, &locker), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(locker, "BEGIN IMMEDIATE", NULL, NULL, NULL),
+                     SQLITE_OK);
+}
+
+static void without_what_keeps_leases_each_loads_by_itself(void **state)
+{
+    if (strcmp(*state, "redis") == 0)
+        test_server_stop(&server);
+    else
+        lock_file();
     mtct_stop_open(&shared->door);
     callers[0] = asking(0);
     callers[1] = asking(1);
@@ -472,11 +508,15 @@ static void without_the_server_each_loads_by_itself(void **state)
     assert_int_equal(shared->loads, 2);
 }
 
-#define TEST(name, begin) cmocka_unit_test_setup_teardown(name, begin, teardown)
+#define TEST(name, begin)                                                      \
+    {                                                                          \
+#name, name, begin, teardown, NULL                                     \
+    }
 
-int main(void)
+/* Every test over one kind of tier. */
+static int run(const char *kind)
 {
-    const struct CMUnitTest tests[] = {
+    struct CMUnitTest tests[] = {
         TEST(of_two_processes_one_loads, setup_two),
         TEST(a_load_that_fails_gives_its_lease_back, setup_two),
         TEST(what_was_removed_elsewhere_meanwhile_is_not_stored, setup_two),
@@ -490,7 +530,16 @@ int main(void)
         TEST(an_asynchronous_call_waits_as_well, setup_two),
         TEST(processes_with_many_threads_load_once, setup),
         TEST(a_holder_that_is_killed_is_succeeded, setup),
-        TEST(without_the_server_each_loads_by_itself, setup_two),
+        TEST(without_what_keeps_leases_each_loads_by_itself, setup_two),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++)
+        tests[i].initial_state = (void *)(uintptr_t)kind;
+    return _cmocka_run_group_tests(kind, tests, sizeof tests / sizeof tests[0],
+                                   NULL, NULL);
+}
+
+int main(void)
+{
+    int failed = run("disk");
+    return run("redis") + failed;
 }

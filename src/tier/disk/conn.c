@@ -18,9 +18,14 @@ enum { STATE_SEQ, STATE_HORIZON, STATE_ENTRIES };
     "purge_ms INTEGER NOT NULL,frame BLOB)"
 #define SCHEMA_BY_KEY   "CREATE UNIQUE INDEX by_key ON entries(key)"
 #define SCHEMA_BY_PURGE "CREATE INDEX by_purge ON entries(purge_ms)"
+#define SCHEMA_LEASES                                                          \
+    "CREATE TABLE leases(key BLOB PRIMARY KEY,ticket INTEGER NOT NULL,"        \
+    "end_ms INTEGER NOT NULL)WITHOUT ROWID"
+#define SCHEMA_BY_END "CREATE INDEX by_end ON leases(end_ms)"
 
 static const char schema[] =
-    SCHEMA_STATE ";" SCHEMA_ENTRIES ";" SCHEMA_BY_KEY ";" SCHEMA_BY_PURGE;
+    SCHEMA_STATE ";" SCHEMA_ENTRIES ";" SCHEMA_BY_KEY ";" SCHEMA_BY_PURGE
+                 ";" SCHEMA_LEASES ";" SCHEMA_BY_END;
 
 /* Deleted rows are overwritten: the library may have been built to do more,
  * and slower. */
@@ -47,6 +52,14 @@ static const char *const texts[MTCI_DISK_SQL_COUNT] = {
     [MTCI_DISK_OLDEST] =
         "SELECT version,length(frame) FROM entries ORDER BY version LIMIT ?1",
     [MTCI_DISK_DROP] = "DELETE FROM entries WHERE version=?1",
+    [MTCI_DISK_LEASE_FIND] = "SELECT ticket,end_ms FROM leases WHERE key=?1",
+    [MTCI_DISK_LEASE_PUT] =
+        "INSERT OR REPLACE INTO leases(key,ticket,end_ms)VALUES(?1,?2,?3)",
+    [MTCI_DISK_LEASE_DROP] = "DELETE FROM leases WHERE key=?1",
+    [MTCI_DISK_LEASES_DUE] =
+        "SELECT ticket FROM leases WHERE end_ms<=?1 LIMIT 1",
+    [MTCI_DISK_LEASES_DROP] = "DELETE FROM leases WHERE key IN (SELECT key "
+                              "FROM leases WHERE end_ms<=?1 LIMIT ?2)",
     [MTCI_DISK_PAGES] = "PRAGMA page_count",
     [MTCI_DISK_FREE] = "PRAGMA freelist_count",
 };

@@ -25,17 +25,22 @@ typedef enum mtci_disk_sql {
     MTCI_DISK_BEGIN_WRITE,
     MTCI_DISK_COMMIT,
     MTCI_DISK_ROLLBACK,
-    MTCI_DISK_STATE,     /* -> seq, horizon, entries */
-    MTCI_DISK_STATE_SET, /* seq, horizon, entries */
-    MTCI_DISK_FIND,      /* key -> version, frame */
-    MTCI_DISK_PEEK,      /* key -> version, size of frame or NULL */
-    MTCI_DISK_PUT,       /* version, key, purge_ms, frame */
-    MTCI_DISK_BURY,      /* version: its row becomes a tombstone */
-    MTCI_DISK_DUE,       /* now, limit -> version, size of frame or NULL */
-    MTCI_DISK_OLDEST,    /* limit -> version, size of frame or NULL */
-    MTCI_DISK_DROP,      /* version */
-    MTCI_DISK_PAGES,     /* -> pages in the file */
-    MTCI_DISK_FREE,      /* -> pages of those that are free */
+    MTCI_DISK_STATE,       /* -> seq, horizon, entries */
+    MTCI_DISK_STATE_SET,   /* seq, horizon, entries */
+    MTCI_DISK_FIND,        /* key -> version, frame */
+    MTCI_DISK_PEEK,        /* key -> version, size of frame or NULL */
+    MTCI_DISK_PUT,         /* version, key, purge_ms, frame */
+    MTCI_DISK_BURY,        /* version: its row becomes a tombstone */
+    MTCI_DISK_DUE,         /* now, limit -> version, size of frame or NULL */
+    MTCI_DISK_OLDEST,      /* limit -> version, size of frame or NULL */
+    MTCI_DISK_DROP,        /* version */
+    MTCI_DISK_LEASE_FIND,  /* key -> ticket, end_ms */
+    MTCI_DISK_LEASE_PUT,   /* key, ticket, end_ms */
+    MTCI_DISK_LEASE_DROP,  /* key */
+    MTCI_DISK_LEASES_DUE,  /* now -> the ticket of one that has run out */
+    MTCI_DISK_LEASES_DROP, /* now, limit */
+    MTCI_DISK_PAGES,       /* -> pages in the file */
+    MTCI_DISK_FREE,        /* -> pages of those that are free */
     MTCI_DISK_SQL_COUNT
 } mtci_disk_sql;
 

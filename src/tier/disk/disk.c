@@ -13,11 +13,13 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "tier/disk/entry.h"
 #include "tier/disk/file.h"
 #include "tier/disk/pool.h"
 #include "tier/disk/tend.h"
 #include "tier/disk/txn.h"
 #include "tier/disk/verbs.h"
+#include "tier/disk/wait.h"
 #include "tier/open.h"
 
 /* The longest wait for others when a tier is opened. */
@@ -71,16 +73,11 @@ static mtc_status disk_attach(mtc_tier *tier, const mtc_tier_host *host)
     if (atomic_load(&disk->counts[MTCI_DISK_FOUND_DAMAGED]) > 0)
         mtci_disk_log(disk, MTC_LOG_WARNING,
                       "a damaged file was set aside and replaced");
+    if (!disk->bell.page)
+        mtci_disk_log(disk, MTC_LOG_WARNING,
+                      "cache.lock cannot be mapped: nobody waits for the loads "
+                      "of other processes");
     return MTC_OK;
-}
-
-/* What an earlier attempt read is given back. */
-static void forget(const mtci_disk_batch *batch)
-{
-    for (size_t i = 0; batch->verb == MTC_VERB_READ && i < batch->count; i++) {
-        mtc_value_free(&batch->requests[i]->value);
-        batch->requests[i]->ticket = 0;
-    }
 }
 
 static int attempt(mtci_disk *disk, const mtci_disk_batch *batch)
@@ -120,28 +117,46 @@ static void complete(const mtci_disk *disk, const mtci_disk_batch *batch,
     for (size_t i = 0; i < batch->count; i++) {
         mtc_request *request = batch->requests[i];
         if (result == SQLITE_OK)
-            mtc_request_complete(request, (mtc_status)(int64_t)request->mark,
-                                 NULL);
+            mtc_request_complete(request, mtci_disk_marked(request), NULL);
         else
             mtc_request_complete(request, failed, failure);
     }
+}
+
+static mtci_disk_batch batch_of(mtc_verb verb, mtc_request *const *requests,
+                                size_t count)
+{
+    mtci_disk_batch batch = {verb, requests, count, INT64_MAX};
+    for (size_t i = 0; i < count; i++) {
+        if (requests[i]->deadline_ms < batch.deadline_ms)
+            batch.deadline_ms = requests[i]->deadline_ms;
+        if (verb == MTC_VERB_READ)
+            mtci_disk_want(requests[i]);
+    }
+    return batch;
+}
+
+static void disk_abandon(mtc_tier *tier, mtc_request *request)
+{
+    mtci_awaits_drop(&((mtci_disk *)tier)->awaits, request);
 }
 
 static void disk_submit(mtc_tier *tier, mtc_verb verb,
                         mtc_request *const *requests, size_t count)
 {
     mtci_disk *disk = (mtci_disk *)tier;
-    mtci_disk_batch batch = {verb, requests, count, INT64_MAX};
-    for (size_t i = 0; i < count; i++) {
-        if (requests[i]->deadline_ms < batch.deadline_ms)
-            batch.deadline_ms = requests[i]->deadline_ms;
-    }
+    mtci_disk_batch batch = batch_of(verb, requests, count);
     int result = SQLITE_OK;
+    if (verb == MTC_VERB_AWAIT) {
+        mtci_disk_wait(disk, &batch);
+        return;
+    }
     for (int i = 0; i < ATTEMPTS; i++) {
         result = attempt(disk, &batch);
         if (result == SQLITE_OK)
             break;
-        forget(&batch);
+        for (size_t k = 0; verb == MTC_VERB_READ && k < count; k++)
+            mtci_disk_unread(requests[k]);
         if (!mtci_disk_is_damage(result) && result != SQLITE_READONLY_DBMOVED)
             break;
     }
@@ -190,9 +205,11 @@ static void disk_close(mtc_tier *tier)
      * knows them: they are left alone. */
     if (disk->pid != getpid())
         return;
+    mtci_disk_wait_end(disk);
     checkpoint(disk);
     mtci_disk_pool_drain(disk);
     mtci_disk_vfs_fini(&disk->vfs);
+    mtci_disk_bell_close(&disk->bell);
     mtci_disk_place_close(&disk->place);
     pthread_mutex_destroy(&disk->mutex);
     free(disk);
@@ -202,13 +219,14 @@ static const mtc_tier_ops disk_ops = {
     .struct_size = sizeof(mtc_tier_ops),
     .abilities = MTC_TIER_BLOCKS | MTC_TIER_TELLS_LEFT | MTC_TIER_SHARED |
                  MTC_TIER_ATOMIC_FILL | MTC_TIER_PERSISTS |
-                 MTC_TIER_KEEPS_FACTS,
+                 MTC_TIER_KEEPS_FACTS | MTC_TIER_LEASES,
     .scheme = "disk",
     .key_size_max = 65536,
     .life_ms_max = INT64_MAX,
     .life_step_ms = 1,
     .attach = disk_attach,
     .submit = disk_submit,
+    .abandon = disk_abandon,
     .tend = disk_tend,
     .usage = disk_usage,
     .close = disk_close,
@@ -219,6 +237,7 @@ static mtc_status open_first(mtci_disk *disk, mtc_error *error)
 {
     mtci_disk_conn *conn;
     mtci_disk_txn reader = {.disk = disk};
+    mtci_disk_bell_open(&disk->bell, disk->place.lock_fd);
     int result = mtci_disk_vfs_init(&disk->vfs);
     if (result == SQLITE_OK)
         result = mtci_disk_file_open(disk, true, OPEN_WAIT_MS, &conn);
@@ -257,6 +276,7 @@ static mtc_status disk_open(const mtci_url *url, const void *options,
     if (disk->pages_max > PAGES_LIMIT)
         disk->pages_max = PAGES_LIMIT;
     pthread_mutex_init(&disk->mutex, NULL);
+    mtci_awaits_init(&disk->awaits);
     mtc_status status = mtci_disk_place_open(url->path, error, &disk->place);
     if (status == MTC_OK)
         status = open_first(disk, error);

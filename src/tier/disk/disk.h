@@ -1,16 +1,19 @@
 /*
  * A disk tier as its parts see it.
  *
- * disk.c is the tier, pool.c its connections and the turn to write, verbs.c
- * what requests do, txn.c a write transaction, tend.c housekeeping, file.c
- * the file's coming and going, conn.c one connection, vfs.c its pages, place.c
- * the directory.
+ * disk.c is the tier, pool.c its connections and the turn to write, read.c and
+ * write.c what requests do, wait.c who waits for leases, lease.c those, txn.c a
+ * write transaction, tend.c housekeeping, file.c the file's coming and going,
+ * conn.c one connection, vfs.c its pages, place.c the directory, bell.c what
+ * processes tell each other.
  */
 #ifndef MTCI_TIER_DISK_DISK_H
 #define MTCI_TIER_DISK_DISK_H
 
 #include <pthread.h>
 
+#include "tier/awaits.h"
+#include "tier/disk/bell.h"
 #include "tier/disk/conn.h"
 
 /* A row is kept at least this long after it was written, since the version
@@ -41,12 +44,20 @@ typedef struct mtci_disk {
     int64_t pages_max;
     pid_t pid; /* that opened it; SQLite does not survive a fork */
 
-    pthread_mutex_t mutex; /* guards idle */
+    pthread_mutex_t mutex; /* guards idle and has_waiter */
     mtci_disk_conn *idle;
     /* Whose turn to write it is in this process: 0 nobody's, 1 somebody's, 2
      * others wait. Beyond the process SQLite's own lock decides, which is
      * polled and so slow to change hands. */
     _Atomic uint32_t turn;
+
+    /* Who waits for leases, and the thread that looks after them (wait.c). */
+    mtci_disk_bell bell;
+    mtci_awaits awaits;
+    pthread_t waiter;
+    bool has_waiter;         /* guarded by mutex */
+    _Atomic uint32_t wanted; /* changes when the thread has to look */
+    _Atomic bool is_closing;
 
     _Atomic uint64_t counts[MTCI_DISK_COUNTS];
     _Atomic int64_t pages_used;

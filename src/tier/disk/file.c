@@ -62,6 +62,7 @@ static int clear(mtci_disk *disk, mtci_disk_verdict verdict)
     bool is_damaged = verdict == MTCI_DISK_DAMAGED;
     if (!mtci_disk_place_clear(&disk->place, is_damaged))
         return result_of_errno();
+    mtci_disk_bell_ring_all(&disk->bell);
     if (is_damaged) {
         atomic_fetch_add(&disk->counts[MTCI_DISK_FOUND_DAMAGED], 1);
         mtci_disk_log(disk, MTC_LOG_WARNING,

@@ -2,10 +2,11 @@
  * The place of a disk tier: a directory with the file cache.db, and with
  * cache.lock beside it.
  *
- * cache.lock does two things. Its flock is held shared while a connection is
+ * cache.lock does three things. Its flock is held shared while a connection is
  * opened and exclusively while the file is made or taken away, since SQLite
- * finds a file's log by name. Its content is the newest version that any
- * process saw committed: a file that is older has lost its log.
+ * finds a file's log by name. It begins with the newest version that any
+ * process saw committed: a file that is older has lost its log. Behind that is
+ * what processes tell each other of leases (bell.h).
  *
  * Knows no SQLite. Owns the descriptor of cache.lock; any thread, since
  * nothing changes between open and close.

@@ -4,8 +4,8 @@
 #include "tier/disk/tend.h"
 
 #include "tier/disk/file.h"
+#include "tier/disk/lease.h"
 #include "tier/disk/pool.h"
-#include "tier/disk/txn.h"
 
 /* The longest wait for anybody's lock. */
 #define WAIT_MS 2
@@ -38,7 +38,9 @@ static int has_work(mtci_disk *disk, mtci_disk_conn *conn, int64_t now_ms,
     result = sqlite3_step(due);
     *has = result == SQLITE_ROW;
     sqlite3_reset(due);
-    return result == SQLITE_ROW || result == SQLITE_DONE ? SQLITE_OK : result;
+    if (result == SQLITE_DONE)
+        result = mtci_disk_leases_due(conn, now_ms, has);
+    return result == SQLITE_ROW ? SQLITE_OK : result;
 }
 
 /* First what is due, then, while there is too much, the oldest. */
@@ -49,6 +51,8 @@ static int drop_some(mtci_disk_txn *txn, int64_t now_ms)
     if (result == SQLITE_OK && count == 0 &&
         is_high(txn->disk, txn->pages_used))
         result = mtci_disk_txn_drop_oldest(txn, &count);
+    if (result == SQLITE_OK)
+        result = mtci_disk_leases_drop(txn, now_ms);
     return result;
 }
 

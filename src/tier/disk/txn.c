@@ -3,6 +3,7 @@
  */
 #include "tier/disk/txn.h"
 
+#include "tier/disk/lease.h"
 #include "tier/disk/pool.h"
 
 /* Pages that a row may take beside its bytes: splits in three trees. */
@@ -71,6 +72,7 @@ static void publish(const mtci_disk_txn *txn)
                           memory_order_relaxed);
     atomic_store_explicit(&disk->entries, txn->state.entries,
                           memory_order_relaxed);
+    mtci_disk_bell_ring(&disk->bell, &txn->ended);
     for (int i = 0; i < MTCI_DISK_COUNTS; i++)
         atomic_fetch_add_explicit(&disk->counts[i], txn->counts[i],
                                   memory_order_relaxed);
@@ -110,6 +112,9 @@ int mtci_disk_txn_put(mtci_disk_txn *txn, const mtci_disk_row *replaced,
                       mtc_slice key, int64_t purge_ms, mtc_slice frame)
 {
     sqlite3_stmt *statement = mtci_disk_conn_take(txn->conn, MTCI_DISK_PUT);
+    int result = mtci_disk_lease_end(txn, key);
+    if (result != SQLITE_OK)
+        return result;
     txn->state.seq++;
     sqlite3_bind_int64(statement, 1, txn->state.seq);
     mtci_disk_bind(statement, 2, key);

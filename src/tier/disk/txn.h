@@ -16,6 +16,7 @@ typedef struct mtci_disk_txn {
     mtci_disk_state state;
     int64_t pages_used;
     uint64_t counts[MTCI_DISK_COUNTS];
+    mtci_disk_bell_set ended; /* of keys whose leases have ended */
 } mtci_disk_txn;
 
 /* What the key has now; version 0: nothing. */
@@ -33,8 +34,8 @@ int mtci_disk_txn_end(mtci_disk_txn *txn, int result);
 
 int mtci_disk_txn_peek(mtci_disk_txn *txn, mtc_slice key, mtci_disk_row *row);
 
-/* Puts a row in place of the one that the key had; frame.data NULL: a
- * tombstone. */
+/* Puts a row in place of the one that the key had, and ends the key's lease;
+ * frame.data NULL: a tombstone. */
 int mtci_disk_txn_put(mtci_disk_txn *txn, const mtci_disk_row *replaced,
                       mtc_slice key, int64_t purge_ms, mtc_slice frame);
 
