@@ -31,6 +31,7 @@ struct mtc_cache {
     _Atomic uint32_t queue_count; /* of the users: completion queues */
     pthread_mutex_t queues_mutex; /* guards queues */
     mtc_queue *queues;
+    _Atomic int64_t driven_ms; /* boot time: when a queue last drove tiers */
     mtci_clock clock;
     uint64_t seed;
     /* Of the first tier if it answers at once, else a miss. */

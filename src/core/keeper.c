@@ -243,6 +243,14 @@ static void drop_all_refused(mtc_cache *cache, mtci_op *op)
     }
 }
 
+/* Whether a queue has just driven the tiers, and will again. */
+static bool is_driven(mtc_cache *cache)
+{
+    int64_t driven_ms =
+        atomic_load_explicit(&cache->driven_ms, memory_order_relaxed);
+    return mtci_boot_ms() - driven_ms < MTCI_KEEPER_DRIVE_MS;
+}
+
 static int64_t keep_lane(mtci_keeper *keeper, mtci_lane *lane)
 {
     if (mtci_lane_is_down(lane))
@@ -251,7 +259,8 @@ static int64_t keep_lane(mtci_keeper *keeper, mtci_lane *lane)
         pay_debts(keeper->cache, lane);
     if (atomic_load_explicit(&lane->open, memory_order_acquire) > 0 &&
         lane->ops->drive) {
-        mtci_lane_kick(lane);
+        if (!is_driven(keeper->cache))
+            mtci_lane_kick(lane);
         return MTCI_KEEPER_DRIVE_MS;
     }
     if (mtci_lane_is_down(lane) || mtci_debts_count(&lane->debts) > 0)

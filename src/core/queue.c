@@ -58,6 +58,8 @@ static void drive_lanes(mtc_queue *queue)
 {
     mtc_cache *cache = queue->cache;
     queue->has_unsent = false;
+    atomic_store_explicit(&cache->driven_ms, mtci_boot_ms(),
+                          memory_order_relaxed);
     for (size_t i = cache->front_count; i < cache->lane_count; i++)
         mtci_lane_kick(&cache->lanes[i]);
 }
