@@ -171,7 +171,9 @@ MTC_API mtc_status mtc_load_stale(const mtc_load *load, mtc_value *value);
 /**
  * Says that the source still has what the stale copy has: it lives on, for a
  * whole ttl, with its etag unless mtc_load_set_etag gives it another. The
- * loader returns MTC_OK then.
+ * loader returns MTC_OK then. In memory no byte is copied, unless facts that
+ * are kept with the entry differ: its etag, its weight, its ttl (jitter), its
+ * load time (refresh_beta). Tiers below get the bytes again.
  *
  * @param load the load.
  * @return MTC_OK; MTC_MISS without a stale copy; MTC_E_INVALID for NULL;

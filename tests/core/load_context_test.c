@@ -359,8 +359,13 @@ static void test_an_unchanged_value_keeps_its_etag_and_is_fresh(void **state)
 {
     (void)state;
     load_and_go_stale();
+    mtc_value before = get(MTC_CALL_ACCEPT_STALE, MTC_STALE);
     source.say = say_unchanged;
     mtc_value value = load(MTC_OK);
+    mtc_value after = get(0, MTC_OK);
+    assert_ptr_equal(after.data, before.data); /* no byte was copied */
+    mtc_value_free(&before);
+    mtc_value_free(&after);
     mtc_value_info info = info_of(&value);
     assert_false(info.is_stale);
     assert_int_equal(info.age_ms, 0);

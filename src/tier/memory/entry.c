@@ -3,6 +3,8 @@
  */
 #include "tier/memory/entry.h"
 
+#include "base/slice.h"
+
 uint64_t mtci_entry_end(int64_t sent_ms, int64_t left_ms)
 {
     if (left_ms == MTC_NO_END || left_ms > (int64_t)MTCI_END_NEVER - sent_ms)
@@ -86,4 +88,19 @@ void mtci_entry_facts(const mtci_entry *entry, int64_t now_ms, mtc_facts *facts)
     facts->ttl_ms = extra->ttl_ms;
     facts->window_ms = extra->window_ms;
     facts->etag = mtc_bytes(value + entry->value_size, extra->etag_size);
+}
+
+bool mtci_entry_is_of(const mtci_entry *entry, const mtc_request *request)
+{
+    mtc_facts own;
+    const mtc_facts *facts = &request->facts;
+    const mtci_extra *extra = mtci_entry_extra(entry, mtci_entry_flags(entry));
+    if (mtci_entry_value(mtci_entry_key(entry)) != request->value.data ||
+        entry->value_size != request->value.size)
+        return false;
+    mtci_entry_facts(entry, request->sent_ms, &own);
+    return own.kind == facts->kind && own.load_ms == facts->load_ms &&
+           own.ttl_ms == facts->ttl_ms && own.window_ms == facts->window_ms &&
+           mtci_slices_equal(own.etag, facts->etag) &&
+           (extra ? extra->weight : 0) == request->weight;
 }

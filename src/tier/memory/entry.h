@@ -4,7 +4,7 @@
  * header, facts that few have, key, value (at a multiple of 8), entity tag.
  * Links and the policy's byte are guarded by the mutex of the shard; key,
  * value and facts never change once the entry is published; hits is written
- * by readers; end is cut under the mutex and read by anyone.
+ * by readers; end is moved under the mutex and read by anyone.
  *
  * holds counts the tier (while the entry is linked or retired) and every
  * value that refers to it by count. A value that refers to it by a pin is
@@ -166,6 +166,10 @@ static inline int64_t mtci_end_left_ms(uint64_t end, int64_t now_ms)
     end &= MTCI_END_MASK;
     return end == MTCI_END_NEVER ? MTC_NO_END : (int64_t)end - now_ms;
 }
+
+/* Whether a request would make an entry that differs in its end alone, and the
+ * bytes of its value are this entry's: not equal ones, the same. */
+bool mtci_entry_is_of(const mtci_entry *entry, const mtc_request *request);
 
 void mtci_entry_facts(const mtci_entry *entry, int64_t now_ms,
                       mtc_facts *facts);

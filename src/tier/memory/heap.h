@@ -49,6 +49,13 @@ static inline void *mtci_heap_at(const mtci_heap *heap, uint32_t ref)
     return heap->arena.base + ((size_t)ref << heap->arena.shift);
 }
 
+/* Whether bytes lie in the heap. */
+static inline bool mtci_heap_has(const mtci_heap *heap, const void *bytes)
+{
+    size_t at = (uintptr_t)bytes - (uintptr_t)heap->arena.base;
+    return at < heap->arena.page_count << MTCI_PAGE_SHIFT;
+}
+
 static inline uint32_t mtci_heap_ref(const mtci_heap *heap, const void *object)
 {
     size_t at = (size_t)((const unsigned char *)object - heap->arena.base);

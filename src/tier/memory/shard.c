@@ -272,6 +272,26 @@ bool mtci_shard_remove_locked(mtci_shard *shard, mtc_slice key, uint64_t hash)
     return ref != 0;
 }
 
+/* Ends an entry at another time. */
+static void move_end(mtci_shard *shard, uint32_t ref, uint64_t end)
+{
+    mtci_entry *entry = entry_of(shard, ref);
+    mtci_wheel_drop(&shard->wheel, ref);
+    atomic_store_explicit(&entry->end, mtci_entry_flags(entry) | end,
+                          memory_order_relaxed);
+    mtci_wheel_add(&shard->wheel, ref);
+}
+
+bool mtci_shard_renew_locked(mtci_shard *shard, const mtc_request *request)
+{
+    uint32_t ref = find(shard, request->key, request->hash);
+    if (!ref || !mtci_entry_is_of(entry_of(shard, ref), request))
+        return false;
+    move_end(shard, ref,
+             mtci_entry_end(request->sent_ms, request->facts.left_ms));
+    return true;
+}
+
 void mtci_shard_expire_locked(mtci_shard *shard, mtc_slice key, uint64_t hash,
                               int64_t now_ms)
 {
@@ -279,17 +299,11 @@ void mtci_shard_expire_locked(mtci_shard *shard, mtc_slice key, uint64_t hash,
     if (!ref)
         return;
     mtc_facts facts;
-    mtci_entry *entry = entry_of(shard, ref);
-    mtci_entry_facts(entry, now_ms, &facts);
+    mtci_entry_facts(entry_of(shard, ref), now_ms, &facts);
     int64_t left_ms = facts.left_ms;
     if (left_ms > facts.window_ms) {
         left_ms = facts.window_ms;
-        mtci_wheel_drop(&shard->wheel, ref);
-        atomic_store_explicit(&entry->end,
-                              mtci_entry_flags(entry) |
-                                  (uint64_t)(now_ms + left_ms),
-                              memory_order_relaxed);
-        mtci_wheel_add(&shard->wheel, ref);
+        move_end(shard, ref, (uint64_t)(now_ms + left_ms));
     }
     if (left_ms <= 0)
         leave(shard, ref, MTC_EVICTED_EXPIRED);

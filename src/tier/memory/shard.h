@@ -92,6 +92,10 @@ mtci_shard_expect_swap(const mtci_shard *shard, uint32_t guess)
 /* Takes a key away; true: it was there. */
 bool mtci_shard_remove_locked(mtci_shard *shard, mtc_slice key, uint64_t hash);
 
+/* Gives the key's entry the life of a request whose value is the entry's own,
+ * in place, if nothing else of it differs. False: it has to be stored. */
+bool mtci_shard_renew_locked(mtci_shard *shard, const mtc_request *request);
+
 /* Cuts what is left of a key to its stale window. */
 void mtci_shard_expire_locked(mtci_shard *shard, mtc_slice key, uint64_t hash,
                               int64_t now_ms);

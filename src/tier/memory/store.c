@@ -145,9 +145,24 @@ static uint32_t entry_new(mtci_memory *memory, const mtci_shard *shard,
     return ref;
 }
 
+/* What a loader found unchanged is stored with its own bytes: nothing is
+ * copied then. */
+static bool renew(const mtci_memory *memory, mtci_shard *shard,
+                  const mtc_request *request)
+{
+    if (!mtci_heap_has(memory->pool->heap, request->value.data))
+        return false;
+    pthread_mutex_lock(&shard->mutex);
+    bool is_renewed = mtci_shard_renew_locked(shard, request);
+    pthread_mutex_unlock(&shard->mutex);
+    return is_renewed;
+}
+
 mtc_status mtci_memory_store(mtci_memory *memory, const mtc_request *request)
 {
     mtci_shard *shard = mtci_memory_shard(memory, request->hash);
+    if (renew(memory, shard, request))
+        return MTC_OK;
     mtci_bucket *bucket = mtci_table_bucket_of(&shard->table, request->hash);
     mtci_table_expect_in(&shard->table, bucket, request->hash);
     uint32_t ref = entry_new(memory, shard, request);
