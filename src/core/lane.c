@@ -232,8 +232,8 @@ void mtci_lane_submit(mtci_lane *lane, mtci_op *const *ops, size_t count)
         return;
     mtc_request *chunk[SUBMIT_CHUNK];
     int64_t now_us = mtci_boot_us();
-    int64_t now_ms = lane->clock.is_boot ? now_us / 1000
-                                         : mtci_clock_ms(&lane->clock);
+    int64_t now_ms =
+        lane->clock.is_boot ? now_us / 1000 : mtci_clock_ms(&lane->clock);
     mtc_verb verb = ops[0]->verb;
     size_t held = 0;
     for (size_t i = 0; i < count; i++) {
