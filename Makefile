@@ -45,7 +45,8 @@ fuzz:
 
 bench:
 	$(DEPS) build bench
-	$(call BUILD,release,,--target mtc_tool mtc_rivals mtc_hiredis mtc_wake mtc_flight)
+	$(call BUILD,release,,--target mtc_tool mtc_rivals mtc_hiredis mtc_wake \
+		mtc_flight mtc_leases)
 	@bench/measure.py --build build/release
 	@bench/measure_redis.py --build build/release
 	@bench/measure_callers.py --build build/release

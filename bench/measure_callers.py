@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Measures many callers of what is missing: mtc bench stampede and storm.
+"""Measures many callers of what is missing: mtc bench stampede and storm, and
+leases between processes.
 
 A redis-server is started on a free port in a folder of its own and stopped at
 the end. The ways to call take turns, five times; a figure is the median of its
@@ -58,6 +59,22 @@ def measure(build, url, workload, ways, more=()):
     return found
 
 
+def measure_leases(build, urls):
+    """{tier: what runs of mtc_leases over it found}, in turns."""
+    found = {tier: [] for tier in urls}
+    for _ in range(ROUNDS):
+        for tier, url in urls.items():
+            done = subprocess.run(
+                [str(build / "bench" / "mtc_leases"), url],
+                stdout=subprocess.PIPE,
+                check=True,
+            )
+            one = json.loads(done.stdout)
+            print(f"  leases, {tier}: {one['beyond_ms']} ms")
+            found[tier].append(one)
+    return found
+
+
 def figures(runs, name, scale, form):
     """A figure of all runs of a way."""
     return spread([one[name] * scale for one in runs], form)
@@ -104,6 +121,19 @@ def storm_table(found):
     return table(head + ["hit ratio"], rows)
 
 
+def lease_table(found):
+    """How soon all threads of all processes have what one of them loaded."""
+    precise, rough = "{:.2f}".format, "{:g}".format
+    rows = []
+    for tier, runs in found.items():
+        row = [tier, figures(runs, "loads_per_key", 1, rough)]
+        row.append(figures(runs, "beyond_ms", 1, precise))
+        row.append(precise(max(one["beyond_ms_max"] for one in runs)))
+        rows.append(row)
+    head = ["leases: tier", "loads a key", "last thread after the load, ms"]
+    return table(head + ["worst key, ms"], rows)
+
+
 def write(text):
     """Puts the tables into the page."""
     page = PAGE.read_text(encoding="utf-8")
@@ -128,10 +158,17 @@ def main():
         try:
             stampedes = measure(build, url, "stampede", STAMPEDES)
             storms = measure(build, url, "storm", STORMS, length)
+            urls = {"Redis": url, "disk": f"disk:{folder}/leases"}
+            leases = measure_leases(build, urls)
         finally:
             server.terminate()
             server.wait()
-    write(f"{stampede_table(stampedes)}\n\n{storm_table(storms)}")
+    tables = [
+        stampede_table(stampedes),
+        storm_table(storms),
+        lease_table(leases),
+    ]
+    write("\n\n".join(tables))
 
 
 if __name__ == "__main__":
