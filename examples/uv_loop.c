@@ -25,7 +25,7 @@ static mtc_status begin_load(mtc_load *load, void *ctx)
     return MTC_PENDING;
 }
 
-/* The source has answered. */
+/* The source has answered all that was asked until now. */
 static void answer_all(program *program)
 {
     for (int i = 0; i < program->pending_count; i++) {
@@ -90,7 +90,7 @@ int main(void)
         return 1;
     uv_timer_init(loop, &program.timer);
     program.timer.data = &program;
-    uv_timer_start(&program.timer, source_answers, 20, 0);
+    uv_timer_start(&program.timer, source_answers, 20, 20);
     call_all(&program);
     uv_run(loop, UV_RUN_DEFAULT);
     return close_all(&program) != 0 || uv_loop_close(loop) != 0;
