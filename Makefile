@@ -3,6 +3,8 @@
 ## make demo      install what is missing, build, and run the demonstration
 ## make test      install what is missing, build, and run every test
 ## make check     check layers, sizes, headers, names, links, layout, documents
+## make lint      run clang-tidy and cppcheck on src/
+## make coverage  run the tests and say how much of src/ they run
 ## make docs      build the reference of the interface: build/docs/html
 ## make fuzz      run each fuzz target for FUZZ_SECONDS (60)
 ## make bench     measure libmtc beside its rivals; draw docs/performance
@@ -34,6 +36,16 @@ check:
 	$(DEPS) check
 	@scripts/check.sh
 
+lint:
+	$(DEPS) build test lint
+	@cmake --preset dev
+	@scripts/lint.sh build/dev
+
+coverage:
+	$(DEPS) build test coverage
+	$(call BUILD,coverage)
+	@scripts/coverage.sh build/coverage
+
 docs:
 	$(DEPS) docs
 	@scripts/docs.sh
@@ -59,9 +71,9 @@ install:
 	@test -n "$(DESTDIR)" || test "$$(id -u)" != 0 || ldconfig
 
 deps:
-	$(DEPS) build test fuzz check docs
+	$(DEPS) build test fuzz check docs lint coverage
 
 clean:
 	@rm -rf build
 
-.PHONY: help demo test check docs fuzz bench install deps clean
+.PHONY: help demo test check lint coverage docs fuzz bench install deps clean
