@@ -15,10 +15,10 @@ struct mtc_stream_batch {
 static bool take_number(mtc_slice *text, uint64_t *number)
 {
     const char *digit = text->data;
-    const char *end = digit + text->size;
     uint64_t sum = 0;
-    if (digit == end || *digit < '0' || *digit > '9')
+    if (text->size == 0 || *digit < '0' || *digit > '9')
         return false;
+    const char *end = digit + text->size;
     for (; digit < end && *digit >= '0' && *digit <= '9'; digit++) {
         if (__builtin_mul_overflow(sum, 10, &sum) ||
             __builtin_add_overflow(sum, (uint64_t)(*digit - '0'), &sum))
