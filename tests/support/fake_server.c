@@ -259,6 +259,44 @@ bool fake_take(fake_server *server, size_t count)
     return true;
 }
 
+/* A bulk to a place with room; its size, or -1. */
+static long take_argument(fake_server *server, char *to, size_t room)
+{
+    char end[2];
+    long size = take_header(server, '$');
+    if (size < 0 || (size_t)size > room)
+        return -1;
+    for (size_t i = 0; i < (size_t)size + sizeof end; i++) {
+        if (server->begin == server->end && !receive(server))
+            return -1;
+        char byte = server->input[server->begin++];
+        *(i < (size_t)size ? &to[i] : &end[i - (size_t)size]) = byte;
+    }
+    return memcmp(end, "\r\n", sizeof end) == 0 ? size : -1;
+}
+
+bool fake_take_command(fake_server *server, fake_command *command)
+{
+    size_t used = 0;
+    long count = take_header(server, '*');
+    if (count < 0)
+        return false;
+    command->count = (size_t)count;
+    for (size_t i = 0; i < command->count; i++) {
+        long size = -1;
+        if (i < FAKE_ARGUMENTS_MAX)
+            size = take_argument(server, command->bytes + used,
+                                 sizeof command->bytes - used);
+        if (size < 0) {
+            deviation(server, "the client sent a command that is none");
+            return false;
+        }
+        command->sizes[i] = (size_t)size;
+        used += (size_t)size;
+    }
+    return true;
+}
+
 bool fake_send_bytes(fake_server *server, const void *bytes, size_t size)
 {
     const char *first = bytes;

@@ -39,6 +39,15 @@ bool fake_greet(fake_server *server);
 bool fake_expect(fake_server *server, const char *command);
 /* Takes count commands, whatever they are. */
 bool fake_take(fake_server *server, size_t count);
+/* A command of any bytes: its arguments, one behind the other. */
+#define FAKE_ARGUMENTS_MAX 32
+typedef struct fake_command {
+    size_t count;
+    size_t sizes[FAKE_ARGUMENTS_MAX];
+    char bytes[8192];
+} fake_command;
+/* Takes one command; one that does not fit is noted. */
+bool fake_take_command(fake_server *server, fake_command *command);
 bool fake_send(fake_server *server, const char *text);
 bool fake_send_bytes(fake_server *server, const void *bytes, size_t size);
 /* The same, byte by byte, each in a segment of its own. */
