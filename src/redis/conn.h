@@ -28,6 +28,9 @@
 #define MTCI_CONN_BATCH 64
 /* Bytes received before the others have their turn. */
 #define MTCI_CONN_RECEIVE_MAX ((size_t)1 << 20)
+/* Replies and pushes taken in before they are told: a push of few bytes is
+ * held in many. */
+#define MTCI_CONN_FINISHED_MAX 4096
 
 #define MTCI_CONN_GREETINGS 6
 

@@ -138,7 +138,8 @@ void mtci_conn_receive(mtci_redis_conn *conn, int64_t now_ms,
         sum += got;
         conn->active_ms = now_ms;
         take_replies(conn, finished);
-    } while (conn->transport.has_more && sum < MTCI_CONN_RECEIVE_MAX);
+    } while (conn->transport.has_more && sum < MTCI_CONN_RECEIVE_MAX &&
+             finished->count < MTCI_CONN_FINISHED_MAX);
 }
 
 /* -- sending ------------------------------------------------------------- */
