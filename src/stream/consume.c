@@ -131,6 +131,9 @@ static mtc_status read_own(mtc_group *group, mtc_stream_id *cursor,
             status = mtci_streams_take_only(&answer.reply, &entries);
         if (status == MTC_OK)
             status = sift(group, &entries, &last, batch);
+        /* Asked again, it would say the same. */
+        if (status == MTC_PENDING && !mtci_id_is_before(*cursor, last))
+            status = MTC_E_CORRUPT;
         if (status >= 0)
             *cursor = last;
     } while (status == MTC_PENDING);
