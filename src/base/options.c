@@ -225,13 +225,15 @@ mtc_status mtci_option_parse(const mtci_option *option, const char *text,
                              mtc_error *error, void *target)
 {
     bool has_range = option->range != NULL && option->range[0] != '\0';
+    bool is_secret = strstr(option->name, "password") != NULL;
 
     if (field_set(option, text, target)) {
         return MTC_OK;
     }
     return mtci_fail(error, MTC_E_INVALID, "options",
-                     "%s=%.64s: must be %s%s%s", option->name, text,
-                     kind_example(option->kind), has_range ? ", range " : "",
+                     "%s=%.64s: must be %s%s%s", option->name,
+                     is_secret ? "***" : text, kind_example(option->kind),
+                     has_range ? ", range " : "",
                      has_range ? option->range : "");
 }
 

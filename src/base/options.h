@@ -43,7 +43,7 @@ typedef struct mtci_option_table {
 void mtci_options_default(const mtci_option_table *table, void *target);
 
 /* Parses text into the field of one option. MTC_OK or MTC_E_INVALID; the
- * message names option, value and range. */
+ * message names option, value (of a password "***") and range. */
 mtc_status mtci_option_parse(const mtci_option *option, const char *text,
                              mtc_error *error, void *target);
 

@@ -28,6 +28,9 @@ static const mtci_tier_kind *const kinds[] = {
 
 #define KIND_COUNT (sizeof(kinds) / sizeof(*kinds))
 
+/* Of the names of parameters. */
+#define NAME_CHARS "abcdefghijklmnopqrstuvwxyz_"
+
 static const mtci_option any_rows[] = {
     {
         .name = "ttl_scale",
@@ -134,18 +137,21 @@ static void names_add(mtci_buffer *names, const mtci_option_table *table)
     }
 }
 
+/* What is not spelled as names are may be a part of a password that was not
+ * encoded: it is not shown. */
 static mtc_status unknown_refuse(const mtci_tier_kind *kind, const char *name,
                                  mtc_error *error)
 {
     mtci_buffer names = {0};
+    bool is_spelled = name[strspn(name, NAME_CHARS)] == '\0';
     mtc_status status;
 
     names_add(&names, kind->options);
     names_add(&names, &any_table);
     status = mtci_fail(error, MTC_E_INVALID, "url",
                        "%s: no parameter is called '%.32s'; there are:%.*s",
-                       kind->options->scope, name, (int)names.size,
-                       names.size == 0 ? "" : names.data);
+                       kind->options->scope, is_spelled ? name : "***",
+                       (int)names.size, names.size == 0 ? "" : names.data);
     mtci_buffer_fini(&names);
     return status;
 }
