@@ -57,8 +57,8 @@ host=127.0.0.1:$redis_port
 REDIS_URL=redis://:$secret@$host try_all
 REDIS_URL=redis://default:$wrong@$host try_all
 MTC_TIERS="memory redis://:$secret@127.0.0.1:1" try_all
-MTC_TIERS="memory redis+sentinel://:$secret@$host/main?sentinel_password=$wrong" \
-    try_all
+sentinels="$host/main?sentinel_password=$wrong"
+MTC_TIERS="memory redis+sentinel://:$secret@$sentinels" try_all
 MTC_TIERS="memory redis+cluster://:$secret@$host" try_all
 MTC_TIERS="memory rediss://:$secret@$host?tls_insecure=on" try_all
 REDIS_URL=redis://:$wrong@$host try bench storm --seconds 0.1 --callers 2
