@@ -28,10 +28,9 @@ uint16_t mtci_crc16(mtc_slice bytes)
 uint16_t mtci_slot_of_key(mtc_slice key)
 {
     const char *bytes = key.data;
-    const char *end = bytes + key.size;
     const char *open = key.size > 0 ? memchr(bytes, '{', key.size) : NULL;
-    const char *close =
-        open ? memchr(open + 1, '}', (size_t)(end - open - 1)) : NULL;
+    size_t left = open ? key.size - (size_t)(open - bytes) - 1 : 0;
+    const char *close = open ? memchr(open + 1, '}', left) : NULL;
     if (close && close > open + 1)
         key = mtc_bytes(open + 1, (size_t)(close - open - 1));
     return mtci_crc16(key) % MTCI_SLOT_COUNT;

@@ -109,10 +109,13 @@ static void forget_slots(mtci_topology *topology)
             topology->nodes[i]->slot_count = 0;
 }
 
-/* Whether every item can be read, and one at least has an address. */
+/* Whether every item can be read, and one at least has an address. More ranges
+ * than there are slots make no sense, and would take long. */
 static bool is_readable(const mtci_reply *slots, const mtci_address *from)
 {
     size_t known = 0;
+    if (slots->count > MTCI_SLOT_COUNT)
+        return false;
     for (size_t i = 0; i < slots->count; i++) {
         mtci_slot_range range;
         mtc_status status = mtci_slot_range_read(slots, i, from, &range);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "redis/resp_reader.h"
+#include "redis/topology.h"
 
 static const mtci_address FROM = {"10.0.0.1", 7000};
 
@@ -184,6 +185,39 @@ static void ranges_of_another_shape_are_refused(void **state)
             fail_msg("case %zu", i);
 }
 
+/* Each range costs up to a look at every slot. */
+static void a_map_of_more_ranges_than_slots_is_refused(void **state)
+{
+    static mtci_topology topology;
+    static mtci_reply ranges[MTCI_SLOT_COUNT + 1];
+    const mtci_redis_settings settings = {.clock = mtci_clock_boot};
+    mtci_reply node[2] = {
+        {.type = MTCI_REPLY_BULK, .bytes = mtc_value_borrow(mtc_str("h"))},
+        {.type = MTCI_REPLY_INTEGER, .integer = 1},
+    };
+    mtci_reply range[3] = {{.type = MTCI_REPLY_INTEGER},
+                           {.type = MTCI_REPLY_INTEGER},
+                           {.type = MTCI_REPLY_ARRAY}};
+    mtci_reply map = {.type = MTCI_REPLY_ARRAY};
+    (void)state;
+    range[2].items = node;
+    range[2].count = 2;
+    for (size_t i = 0; i <= MTCI_SLOT_COUNT; i++) {
+        ranges[i].type = MTCI_REPLY_ARRAY;
+        ranges[i].items = range;
+        ranges[i].count = 3;
+    }
+    map.items = ranges;
+    map.count = MTCI_SLOT_COUNT + 1;
+    mtci_topology_init(&topology, &settings);
+    assert_false(mtci_topology_learn(&topology, &map, &FROM));
+    assert_int_equal(topology.owners[0], MTCI_NODE_NONE);
+    map.count = MTCI_SLOT_COUNT;
+    assert_true(mtci_topology_learn(&topology, &map, &FROM));
+    assert_int_equal(topology.owners[0], 0);
+    mtci_topology_fini(&topology);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +227,7 @@ int main(void)
         cmocka_unit_test(redirections_that_make_no_sense_are_errors),
         cmocka_unit_test(ranges_of_slots_are_read),
         cmocka_unit_test(ranges_of_another_shape_are_refused),
+        cmocka_unit_test(a_map_of_more_ranges_than_slots_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
