@@ -114,12 +114,13 @@ static int64_t now_ms(void *ctx)
 
 /* -- the streams ---------------------------------------------------------- */
 
-/* Of a cache streams want nothing but that it is open. */
+/* Of a cache streams want that it is open, and how large a value may be. */
 static mtc_cache *open_gate(void)
 {
     static _Atomic uint32_t gate = MTCI_GATE_OPEN;
     static mtc_cache cache;
     cache.gate = &gate;
+    cache.value_size_max = BULK_SIZE_MAX;
     return &cache;
 }
 

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "stream/stream.h"
+
 struct mtc_stream_batch {
     mtci_reply entries; /* checked: an array of [id, [name, value, ...]] */
 };
@@ -34,7 +36,7 @@ static bool is_entry(const mtci_reply *entry)
     mtc_stream_id id;
     if (entry->type != MTCI_REPLY_ARRAY || entry->count != 2 ||
         entry->items[0].type != MTCI_REPLY_BULK ||
-        mtc_stream_id_parse(mtci_reply_slice(&entry->items[0]), &id) != MTC_OK)
+        mtci_id_read(mtci_reply_slice(&entry->items[0]), &id) != MTC_OK)
         return false;
     const mtci_reply *fields = &entry->items[1];
     if (fields->type != MTCI_REPLY_ARRAY || fields->count % 2 != 0)
@@ -124,8 +126,7 @@ mtc_status mtci_streams_take_only(mtci_reply *reply, mtci_reply *entries)
 static bool read_id(const mtci_reply *entry, mtc_stream_id *id)
 {
     return entry->type == MTCI_REPLY_ARRAY && entry->count == 2 &&
-           mtc_stream_id_parse(mtci_reply_slice(&entry->items[0]), id) ==
-               MTC_OK;
+           mtci_id_read(mtci_reply_slice(&entry->items[0]), id) == MTC_OK;
 }
 
 size_t mtci_entries_sift(mtci_reply *entries, mtc_stream_id *deleted,
@@ -172,7 +173,7 @@ mtc_stream_id mtc_stream_batch_id(const mtc_stream_batch *batch, size_t index)
     mtc_stream_id id = {0, 0};
     const mtci_reply *entry = entry_at(batch, index);
     if (entry)
-        mtc_stream_id_parse(mtci_reply_slice(&entry->items[0]), &id);
+        mtci_id_read(mtci_reply_slice(&entry->items[0]), &id);
     return id;
 }
 
@@ -215,15 +216,9 @@ char *mtc_stream_id_format(mtc_stream_id id, char text[MTC_STREAM_ID_SIZE])
     return text;
 }
 
-mtc_status mtc_stream_id_parse(mtc_slice text, mtc_stream_id *id)
+mtc_status mtci_id_read(mtc_slice text, mtc_stream_id *id)
 {
     mtc_stream_id parsed = {0, 0};
-    if (!id)
-        return MTC_E_INVALID;
-    if (text.size == 1 && *(const char *)text.data == '$') {
-        *id = MTC_STREAM_END;
-        return MTC_OK;
-    }
     if (!take_number(&text, &parsed.ms))
         return MTC_E_INVALID;
     if (text.size > 0 && *(const char *)text.data == '-') {
@@ -235,4 +230,15 @@ mtc_status mtc_stream_id_parse(mtc_slice text, mtc_stream_id *id)
         return MTC_E_INVALID;
     *id = parsed;
     return MTC_OK;
+}
+
+mtc_status mtc_stream_id_parse(mtc_slice text, mtc_stream_id *id)
+{
+    if (!id)
+        return MTC_E_INVALID;
+    if (text.size == 1 && *(const char *)text.data == '$') {
+        *id = MTC_STREAM_END;
+        return MTC_OK;
+    }
+    return mtci_id_read(text, id);
 }

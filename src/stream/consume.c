@@ -181,8 +181,7 @@ static mtc_status take_claimed(mtc_group *group, mtci_reply *reply,
     mtc_stream_id last;
     mtc_stream_id next;
     if (reply->count < 2 ||
-        mtc_stream_id_parse(mtci_reply_slice(&reply->items[0]), &next) !=
-            MTC_OK) {
+        mtci_id_read(mtci_reply_slice(&reply->items[0]), &next) != MTC_OK) {
         mtci_reply_fini(reply);
         return MTC_E_CORRUPT;
     }

@@ -77,8 +77,7 @@ static mtc_status find_last(const mtci_reply *info, mtc_stream_id *last)
     for (size_t i = 0; i + 1 < info->count; i += 2) {
         if (mtci_slices_equal(mtci_reply_slice(&info->items[i]),
                               mtc_str("last-generated-id")))
-            return mtc_stream_id_parse(mtci_reply_slice(&info->items[i + 1]),
-                                       last);
+            return mtci_id_read(mtci_reply_slice(&info->items[i + 1]), last);
     }
     return MTC_E_CORRUPT;
 }

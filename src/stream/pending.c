@@ -28,10 +28,10 @@ static bool read_summary(const mtci_reply *reply, mtc_group_summary *summary)
         return true;
     if (reply->items[3].type == MTCI_REPLY_ARRAY)
         summary->consumer_count = reply->items[3].count;
-    return mtc_stream_id_parse(mtci_reply_slice(&reply->items[1]),
-                               &summary->first) == MTC_OK &&
-           mtc_stream_id_parse(mtci_reply_slice(&reply->items[2]),
-                               &summary->last) == MTC_OK;
+    return mtci_id_read(mtci_reply_slice(&reply->items[1]), &summary->first) ==
+               MTC_OK &&
+           mtci_id_read(mtci_reply_slice(&reply->items[2]), &summary->last) ==
+               MTC_OK;
 }
 
 mtc_status mtc_group_pending(mtc_group *group, mtc_group_summary *summary)
@@ -51,8 +51,7 @@ static bool is_pending_row(const mtci_reply *row)
 {
     mtc_stream_id id;
     return row->type == MTCI_REPLY_ARRAY && row->count == 4 &&
-           mtc_stream_id_parse(mtci_reply_slice(&row->items[0]), &id) ==
-               MTC_OK &&
+           mtci_id_read(mtci_reply_slice(&row->items[0]), &id) == MTC_OK &&
            row->items[1].type == MTCI_REPLY_BULK &&
            row->items[2].type == MTCI_REPLY_INTEGER &&
            row->items[3].type == MTCI_REPLY_INTEGER;
@@ -112,7 +111,7 @@ mtc_pending mtc_pending_list_at(const mtc_pending_list *list, size_t index)
     if (index >= mtc_pending_list_count(list))
         return pending;
     const mtci_reply *row = list->rows.items[index].items;
-    mtc_stream_id_parse(mtci_reply_slice(&row[0]), &pending.id);
+    mtci_id_read(mtci_reply_slice(&row[0]), &pending.id);
     pending.consumer = mtci_reply_slice(&row[1]);
     pending.idle_ms = row[2].integer;
     pending.deliveries = (uint64_t)row[3].integer;

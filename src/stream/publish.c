@@ -42,10 +42,10 @@ static mtc_status ask_clock(const mtc_stream *stream, int64_t *clock_ms)
         return status;
     mtc_stream_id seconds;
     const mtci_reply *reply = &answer.reply;
-    bool is_time = reply->count == 2 &&
-                   mtc_stream_id_parse(mtci_reply_slice(&reply->items[0]),
-                                       &seconds) == MTC_OK &&
-                   seconds.ms < INT64_MAX / 1000;
+    bool is_time =
+        reply->count == 2 &&
+        mtci_id_read(mtci_reply_slice(&reply->items[0]), &seconds) == MTC_OK &&
+        seconds.ms < INT64_MAX / 1000;
     if (is_time)
         *clock_ms = (int64_t)seconds.ms * 1000;
     mtci_reply_fini(&answer.reply);
@@ -145,7 +145,7 @@ static mtc_status publish(mtc_stream *stream, addition *addition,
     if (status == MTC_OK && answer.reply.type == MTCI_REPLY_NIL)
         status = MTC_MISS;
     else if (status == MTC_OK &&
-             mtc_stream_id_parse(mtci_reply_slice(&answer.reply), id) != MTC_OK)
+             mtci_id_read(mtci_reply_slice(&answer.reply), id) != MTC_OK)
         status = MTC_E_CORRUPT;
     mtci_reply_fini(&answer.reply);
     return status;

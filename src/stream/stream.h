@@ -65,6 +65,9 @@ mtc_slice mtci_stream_key(const mtc_stream *stream);
 mtc_status mtci_stream_call(const mtc_stream *stream,
                             mtci_redis_command *command, mtci_answer *answer);
 
+/* An id as a server says it: no '$'. MTC_OK or MTC_E_INVALID. */
+mtc_status mtci_id_read(mtc_slice text, mtc_stream_id *id);
+
 /* Adds an id as the server spells it. */
 void mtci_stream_add_id(mtci_redis_command *command, mtc_stream_id id);
 

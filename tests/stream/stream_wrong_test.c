@@ -18,7 +18,7 @@
 
 #define ANSWERS_MAX 50
 
-/* What is answered to XREADGROUP, over and over; to XACK, that it is done. */
+/* What is answered to everything, over and over; to XACK, that it is done. */
 static void answer_the_same(fake_server *server, void *ctx)
 {
     static fake_command command;
@@ -94,10 +94,30 @@ static void pending_entries_that_lead_nowhere_end_the_read(void **state)
     }
 }
 
+/* What means the end in a call means nothing in an answer. */
+static void an_id_of_an_answer_is_a_number(void **state)
+{
+    static const char *const ANSWERS[] = {
+        "*1\r\n*2\r\n$1\r\n$\r\n*2\r\n$1\r\nn\r\n$1\r\nv\r\n",
+        "*1\r\n*2\r\n:1\r\n*2\r\n$1\r\nn\r\n$1\r\nv\r\n",
+        "*1\r\n*2\r\n$-1\r\n*2\r\n$1\r\nn\r\n$1\r\nv\r\n",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof ANSWERS / sizeof *ANSWERS; i++) {
+        rig rig;
+        mtc_stream_batch *batch;
+        begin(&rig, ANSWERS[i]);
+        assert_int_equal(mtc_stream_read_newest(rig.stream, 1, &batch),
+                         MTC_E_CORRUPT);
+        end(&rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pending_entries_that_lead_nowhere_end_the_read),
+        cmocka_unit_test(an_id_of_an_answer_is_a_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
