@@ -1,9 +1,9 @@
 /*
  * Fuzz target: the RESP reader, fed in pieces.
  *
- * The first byte chooses RESP2 or RESP3, the second how the rest is cut. Fed in
- * pieces and fed whole, the same bytes must give the same replies and the same
- * end.
+ * The first byte chooses RESP2 or RESP3 and how large a bulk may be, the second
+ * how the rest is cut. Fed in pieces and fed whole, the same bytes must give
+ * the same replies and the same end.
  */
 #include <stdlib.h>
 
@@ -11,7 +11,15 @@
 #include "fuzz/target.h"
 #include "redis/resp_reader.h"
 
-#define BULK_SIZE_MAX ((size_t)1 << 20)
+/* The smaller one is passed by bulks that fit into an input. */
+#define BULK_SIZE_MAX   ((size_t)1 << 20)
+#define BULK_SIZE_SMALL ((size_t)16)
+
+/* How the client is set up. */
+typedef struct setup {
+    bool is_resp2;
+    size_t bulk_size_max;
+} setup;
 
 /* Everything that can be told of a reply, as bytes. */
 static void describe(const mtci_reply *reply, mtci_buffer *out)
@@ -44,12 +52,12 @@ static mtc_status drain(mtci_resp_reader *reader, mtci_buffer *out)
 
 /* Feeds all bytes in pieces of at most piece_max bytes. */
 static mtc_status read_all(const uint8_t *data, size_t size, size_t piece_max,
-                           bool is_resp2, mtci_buffer *out)
+                           const setup *setup, mtci_buffer *out)
 {
     mtci_resp_reader reader;
-    if (mtci_resp_reader_init(&reader, BULK_SIZE_MAX) != MTC_OK)
+    if (mtci_resp_reader_init(&reader, setup->bulk_size_max) != MTC_OK)
         abort();
-    reader.is_resp2 = is_resp2;
+    reader.is_resp2 = setup->is_resp2;
     mtc_status status = MTC_PENDING;
     while (size > 0 && status == MTC_PENDING) {
         size_t room;
@@ -73,10 +81,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     mtci_buffer pieces = {0};
     if (size < 2)
         return 0;
-    bool is_resp2 = data[0] % 2 == 0;
-    mtc_status one = read_all(data + 2, size - 2, size, is_resp2, &whole);
+    bool is_small = data[0] / 2 % 2 == 1;
+    const setup setup = {data[0] % 2 == 0,
+                         is_small ? BULK_SIZE_SMALL : BULK_SIZE_MAX};
+    mtc_status one = read_all(data + 2, size - 2, size, &setup, &whole);
     mtc_status other =
-        read_all(data + 2, size - 2, 1u + data[1] % 32u, is_resp2, &pieces);
+        read_all(data + 2, size - 2, 1u + data[1] % 32u, &setup, &pieces);
     bool is_same = one == other && whole.size == pieces.size;
     if (!is_same ||
         (whole.size > 0 && memcmp(whole.data, pieces.data, whole.size) != 0))
