@@ -94,7 +94,8 @@ typedef struct mtc_pending {
  *         again when it has been for claim_idle_ms, or after a restart.
  *
  * Called in the thread of mtc_group_run, with no lock held; while it runs, no
- * other entry is handled.
+ * other entry is handled. It may end its thread, or be cancelled: then the loop
+ * is over, and what it had in hand stays pending.
  */
 typedef mtc_status (*mtc_group_handler)(const mtc_stream_batch *batch,
                                         size_t index, void *ctx);

@@ -79,17 +79,18 @@ static mtc_status read_new(mtc_group *group, size_t count, int64_t wait_ms,
 mtc_status mtc_group_read(mtc_group *group, size_t count, int64_t wait_ms,
                           mtc_stream_batch **batch)
 {
+    int cancel_state;
     mtci_reply entries;
     if (!batch)
         return MTC_E_INVALID;
     *batch = NULL;
     if (!group || !mtci_stream_is_count(count) || !mtci_stream_is_wait(wait_ms))
         return MTC_E_INVALID;
-    mtc_status status = mtci_stream_enter(group->stream);
+    mtc_status status = mtci_stream_enter(group->stream, &cancel_state);
     if (status != MTC_OK)
         return status;
     status = read_new(group, count, wait_ms, &entries);
-    mtci_stream_leave(group->stream);
+    mtci_stream_leave(group->stream, cancel_state);
     return status == MTC_OK ? mtci_batch_new(&entries, batch) : status;
 }
 
@@ -143,16 +144,17 @@ static mtc_status read_own(mtc_group *group, mtc_stream_id *cursor,
 mtc_status mtc_group_read_own(mtc_group *group, mtc_stream_id *cursor,
                               size_t count, mtc_stream_batch **batch)
 {
+    int cancel_state;
     if (!batch)
         return MTC_E_INVALID;
     *batch = NULL;
     if (!group || !cursor || !mtci_stream_is_count(count))
         return MTC_E_INVALID;
-    mtc_status status = mtci_stream_enter(group->stream);
+    mtc_status status = mtci_stream_enter(group->stream, &cancel_state);
     if (status != MTC_OK)
         return status;
     status = read_own(group, cursor, count, batch);
-    mtci_stream_leave(group->stream);
+    mtci_stream_leave(group->stream, cancel_state);
     return status;
 }
 
@@ -198,13 +200,14 @@ mtc_status mtc_group_claim(mtc_group *group, int64_t idle_ms,
                            mtc_stream_id *cursor, size_t count,
                            mtc_stream_batch **batch)
 {
+    int cancel_state;
     mtci_answer answer;
     if (!batch)
         return MTC_E_INVALID;
     *batch = NULL;
     if (!group || !cursor || idle_ms < 0 || !mtci_stream_is_count(count))
         return MTC_E_INVALID;
-    mtc_status status = mtci_stream_enter(group->stream);
+    mtc_status status = mtci_stream_enter(group->stream, &cancel_state);
     if (status != MTC_OK)
         return status;
     status =
@@ -216,6 +219,6 @@ mtc_status mtc_group_claim(mtc_group *group, int64_t idle_ms,
         *cursor = (mtc_stream_id){0, 0};
         status = MTC_MISS;
     }
-    mtci_stream_leave(group->stream);
+    mtci_stream_leave(group->stream, cancel_state);
     return status;
 }

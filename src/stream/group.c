@@ -59,15 +59,16 @@ bool mtci_group_is_gone(const mtci_answer *answer)
 mtc_status mtci_group_call(mtc_group *group, mtci_redis_command *command,
                            mtci_reply *reply)
 {
+    int cancel_state;
     mtci_answer answer;
     *reply = (mtci_reply){0};
-    mtc_status status = mtci_stream_enter(group->stream);
+    mtc_status status = mtci_stream_enter(group->stream, &cancel_state);
     if (status != MTC_OK) {
         mtci_command_free(command);
         return status;
     }
     status = mtci_stream_call(group->stream, command, &answer);
-    mtci_stream_leave(group->stream);
+    mtci_stream_leave(group->stream, cancel_state);
     *reply = answer.reply;
     bool is_gone = status == MTC_E_INVALID && mtci_group_is_gone(&answer);
     return is_gone ? MTC_MISS : status;
@@ -111,12 +112,14 @@ mtc_status mtci_group_make(mtc_group *group)
 
 mtc_status mtc_group_create(mtc_group *group)
 {
-    mtc_status status =
-        group ? mtci_stream_enter(group->stream) : MTC_E_INVALID;
+    int cancel_state;
+    if (!group)
+        return MTC_E_INVALID;
+    mtc_status status = mtci_stream_enter(group->stream, &cancel_state);
     if (status != MTC_OK)
         return status;
     status = mtci_group_make(group);
-    mtci_stream_leave(group->stream);
+    mtci_stream_leave(group->stream, cancel_state);
     return status;
 }
 
@@ -224,6 +227,7 @@ mtc_status mtc_group_open(mtc_stream *stream, const mtc_group_names *names,
                           const mtc_group_options *options, mtc_error *error,
                           mtc_group **group)
 {
+    int cancel_state;
     mtc_group_options known;
     if (error)
         *error = (mtc_error){0};
@@ -237,11 +241,11 @@ mtc_status mtc_group_open(mtc_stream *stream, const mtc_group_names *names,
     mtc_status status = take_options(options, error, &known);
     if (status != MTC_OK)
         return status;
-    status = mtci_stream_enter(stream);
+    status = mtci_stream_enter(stream, &cancel_state);
     if (status != MTC_OK)
         return mtci_fail(error, status, PART, "%s", mtc_status_text(status));
     *group = group_new(stream, names->group, names->consumer, &known);
-    mtci_stream_leave(stream);
+    mtci_stream_leave(stream, cancel_state);
     return *group ? MTC_OK
                   : mtci_fail(error, MTC_E_NO_MEMORY, PART, "out of memory");
 }

@@ -35,9 +35,11 @@ static void unlist_locked(mtci_link *link)
 
 void mtci_link_fini(mtci_link *link)
 {
+    int cancel_state;
     mtc_stream *stream = link->stream;
     if (!stream)
         return;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     bool is_child = getpid() != stream->pid;
     mtci_redis_client *client = link->client;
     if (!is_child) {
@@ -52,6 +54,7 @@ void mtci_link_fini(mtci_link *link)
     }
     mtci_client_free(client);
     link->stream = NULL;
+    pthread_setcancelstate(cancel_state, NULL);
 }
 
 /* The mutex keeps the client; waking a thread is no I/O. */

@@ -2,6 +2,7 @@
  * The loop of a consumer: own pending entries, then new ones, and now and then
  * those that others left. One thread at a time for each group.
  */
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "stream/group.h"
@@ -18,6 +19,8 @@ typedef struct loop {
     int64_t claim_ms;     /* when to claim next */
     int64_t pause_ms;     /* after a failure; doubles */
     mtc_stream_id *done;  /* batch_count of them: handled */
+    mtc_stream_batch *batch;
+    int cancel_state; /* the caller's */
 } loop;
 
 static bool is_passing(mtc_status status)
@@ -46,8 +49,18 @@ static mtc_status acknowledge(loop *loop, size_t count)
     }
 }
 
-static mtc_status handle(loop *loop, mtc_stream_batch *batch)
+/* The handler may be cancelled, or end its thread; leave sees to the rest. */
+static mtc_status call_handler(const loop *loop, size_t index)
 {
+    pthread_setcancelstate(loop->cancel_state, NULL);
+    mtc_status status = loop->handler(loop->batch, index, loop->ctx);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    return status;
+}
+
+static mtc_status handle(loop *loop)
+{
+    const mtc_stream_batch *batch = loop->batch;
     size_t count = mtc_stream_batch_count(batch);
     size_t done = 0;
     if (count > (size_t)loop->group->options.batch_count)
@@ -55,7 +68,7 @@ static mtc_status handle(loop *loop, mtc_stream_batch *batch)
     for (size_t i = 0; i < count; i++) {
         if (mtci_link_state(&loop->group->link) != MTC_OK)
             break;
-        if (loop->handler(batch, i, loop->ctx) == MTC_OK)
+        if (call_handler(loop, i) == MTC_OK)
             loop->done[done++] = mtc_stream_batch_id(batch, i);
     }
     return acknowledge(loop, done);
@@ -102,12 +115,11 @@ static void choose(loop *loop, mtc_status status)
 
 static mtc_status run_once(loop *loop)
 {
-    mtc_stream_batch *batch = NULL;
-    mtc_status status = read_next(loop, &batch);
+    mtc_status status = read_next(loop, &loop->batch);
     if (status >= 0)
         loop->pause_ms = MTCI_STREAM_PAUSE_MS_MIN;
-    mtc_status handled = status == MTC_OK ? handle(loop, batch) : status;
-    mtc_stream_batch_free(&batch);
+    mtc_status handled = status == MTC_OK ? handle(loop) : status;
+    mtc_stream_batch_free(&loop->batch);
     if (status >= 0)
         choose(loop, status);
     return handled;
@@ -135,23 +147,38 @@ static mtc_status run(loop *loop)
     return end != MTC_OK ? end : status;
 }
 
-mtc_status mtc_group_run(mtc_group *group, mtc_group_handler handler, void *ctx)
+/* Also by unwinding out of the handler. */
+static void leave(loop *loop)
 {
-    if (!group || !handler)
-        return MTC_E_INVALID;
-    mtc_status status = mtci_stream_enter(group->stream);
-    if (status != MTC_OK)
-        return status;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    mtc_stream_batch_free(&loop->batch);
+    free(loop->done);
+    mtci_stream_leave(loop->group->stream, loop->cancel_state);
+}
+
+static mtc_status run_entered(mtc_group *group, mtc_group_handler handler,
+                              void *ctx, int cancel_state)
+{
+    __attribute__((cleanup(leave)))
     loop loop = {.group = group,
                  .handler = handler,
                  .ctx = ctx,
-                 .pause_ms = MTCI_STREAM_PAUSE_MS_MIN};
+                 .pause_ms = MTCI_STREAM_PAUSE_MS_MIN,
+                 .cancel_state = cancel_state};
     loop.done = calloc((size_t)group->options.batch_count, sizeof *loop.done);
     loop.claim_ms = INT64_MAX;
     if (group->options.claim_every_ms > 0)
         loop.claim_ms = mtci_stream_now_ms(group->stream);
-    status = loop.done ? run(&loop) : MTC_E_NO_MEMORY;
-    free(loop.done);
-    mtci_stream_leave(group->stream);
-    return status;
+    return loop.done ? run(&loop) : MTC_E_NO_MEMORY;
+}
+
+mtc_status mtc_group_run(mtc_group *group, mtc_group_handler handler, void *ctx)
+{
+    int cancel_state;
+    if (!group || !handler)
+        return MTC_E_INVALID;
+    mtc_status status = mtci_stream_enter(group->stream, &cancel_state);
+    if (status != MTC_OK)
+        return status;
+    return run_entered(group, handler, ctx, cancel_state);
 }

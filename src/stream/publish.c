@@ -156,6 +156,7 @@ mtc_status mtc_stream_publish_with(mtc_stream *stream, const mtc_field *fields,
                                    const mtc_publish_options *options,
                                    mtc_stream_id *id)
 {
+    int cancel_state;
     mtc_stream_id unwanted;
     mtc_publish_options known = MTC_PUBLISH_OPTIONS_INIT;
     if (options &&
@@ -169,11 +170,11 @@ mtc_status mtc_stream_publish_with(mtc_stream *stream, const mtc_field *fields,
         .id = known.id,
         .existing_only = (known.flags & MTC_PUBLISH_EXISTING_ONLY) != 0,
     };
-    mtc_status status = mtci_stream_enter(stream);
+    mtc_status status = mtci_stream_enter(stream, &cancel_state);
     if (status != MTC_OK)
         return status;
     status = publish(stream, &addition, id ? id : &unwanted);
-    mtci_stream_leave(stream);
+    mtci_stream_leave(stream, cancel_state);
     return status;
 }
 

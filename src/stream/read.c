@@ -41,17 +41,18 @@ static mtc_status read_range(const mtc_stream *stream, const range *range,
 mtc_status mtc_stream_read_newest(mtc_stream *stream, size_t count,
                                   mtc_stream_batch **batch)
 {
+    int cancel_state;
     static const range ALL = {"XREVRANGE", "+", "-"};
     if (!batch)
         return MTC_E_INVALID;
     *batch = NULL;
     if (!mtci_stream_is_count(count))
         return MTC_E_INVALID;
-    mtc_status status = mtci_stream_enter(stream);
+    mtc_status status = mtci_stream_enter(stream, &cancel_state);
     if (status != MTC_OK)
         return status;
     status = read_range(stream, &ALL, count, batch);
-    mtci_stream_leave(stream);
+    mtci_stream_leave(stream, cancel_state);
     return status;
 }
 
@@ -59,13 +60,14 @@ mtc_status mtc_stream_read_range(mtc_stream *stream, mtc_stream_id *first,
                                  mtc_stream_id last, size_t count,
                                  mtc_stream_batch **batch)
 {
+    int cancel_state;
     char from[MTC_STREAM_ID_SIZE], to[MTC_STREAM_ID_SIZE];
     if (!batch)
         return MTC_E_INVALID;
     *batch = NULL;
     if (!first || !mtci_stream_is_count(count))
         return MTC_E_INVALID;
-    mtc_status status = mtci_stream_enter(stream);
+    mtc_status status = mtci_stream_enter(stream, &cancel_state);
     if (status != MTC_OK)
         return status;
     const range range = {"XRANGE", mtc_stream_id_format(*first, from),
@@ -74,7 +76,7 @@ mtc_status mtc_stream_read_range(mtc_stream *stream, mtc_stream_id *first,
     status = is_empty ? MTC_MISS : read_range(stream, &range, count, batch);
     if (status == MTC_OK)
         *first = mtci_id_behind(mtci_batch_last_id(*batch));
-    mtci_stream_leave(stream);
+    mtci_stream_leave(stream, cancel_state);
     return status;
 }
 
@@ -107,16 +109,17 @@ mtc_status mtc_stream_read_after(mtc_stream *stream, mtc_stream_id *cursor,
                                  size_t count, int64_t wait_ms,
                                  mtc_stream_batch **batch)
 {
+    int cancel_state;
     if (!batch)
         return MTC_E_INVALID;
     *batch = NULL;
     if (!cursor || !mtci_stream_is_count(count) ||
         !mtci_stream_is_wait(wait_ms))
         return MTC_E_INVALID;
-    mtc_status status = mtci_stream_enter(stream);
+    mtc_status status = mtci_stream_enter(stream, &cancel_state);
     if (status != MTC_OK)
         return status;
     status = read_after(stream, cursor, count, wait_ms, batch);
-    mtci_stream_leave(stream);
+    mtci_stream_leave(stream, cancel_state);
     return status;
 }

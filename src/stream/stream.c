@@ -22,7 +22,7 @@
 
 /* -- calls ---------------------------------------------------------------- */
 
-mtc_status mtci_stream_enter(mtc_stream *stream)
+mtc_status mtci_stream_enter(mtc_stream *stream, int *cancel_state)
 {
     if (!stream)
         return MTC_E_INVALID;
@@ -37,15 +37,18 @@ mtc_status mtci_stream_enter(mtc_stream *stream)
     else
         stream->calls++;
     pthread_mutex_unlock(&stream->mutex);
+    if (status == MTC_OK)
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, cancel_state);
     return status;
 }
 
-void mtci_stream_leave(mtc_stream *stream)
+void mtci_stream_leave(mtc_stream *stream, int cancel_state)
 {
     pthread_mutex_lock(&stream->mutex);
     stream->calls--;
     pthread_cond_signal(&stream->left);
     pthread_mutex_unlock(&stream->mutex);
+    pthread_setcancelstate(cancel_state, NULL);
 }
 
 int64_t mtci_stream_now_ms(const mtc_stream *stream)
@@ -219,8 +222,10 @@ void mtc_stream_close(mtc_stream **variable)
 {
     if (!variable || !*variable)
         return;
+    int cancel_state;
     mtc_stream *stream = *variable;
     *variable = NULL;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     bool is_child = getpid() != stream->pid;
     if (!is_child) {
         cancel_links(stream);
@@ -233,4 +238,5 @@ void mtc_stream_close(mtc_stream **variable)
     pthread_cond_destroy(&stream->left);
     pthread_mutex_destroy(&stream->mutex);
     free(stream);
+    pthread_setcancelstate(cancel_state, NULL);
 }

@@ -52,10 +52,11 @@ struct mtc_stream {
     char key[];
 };
 
-/* A call begins: MTC_OK, then leave; MTC_E_INVALID for NULL, MTC_E_CLOSED,
+/* A call begins, in which the thread cannot be cancelled: it may drive the
+ * connection of all. MTC_OK, then leave; MTC_E_INVALID for NULL, MTC_E_CLOSED,
  * MTC_E_FORKED. */
-mtc_status mtci_stream_enter(mtc_stream *stream);
-void mtci_stream_leave(mtc_stream *stream);
+mtc_status mtci_stream_enter(mtc_stream *stream, int *cancel_state);
+void mtci_stream_leave(mtc_stream *stream, int cancel_state);
 
 int64_t mtci_stream_now_ms(const mtc_stream *stream);
 mtc_slice mtci_stream_key(const mtc_stream *stream);

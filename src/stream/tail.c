@@ -61,6 +61,7 @@ mtc_status mtc_tail_open(mtc_stream *const *streams,
                          const mtc_stream_id *cursors, size_t count,
                          mtc_error *error, mtc_tail **tail)
 {
+    int cancel_state;
     if (error)
         *error = (mtc_error){0};
     if (tail)
@@ -71,7 +72,7 @@ mtc_status mtc_tail_open(mtc_stream *const *streams,
     mtc_status status = check(streams, count, error);
     if (status != MTC_OK)
         return status;
-    status = mtci_stream_enter(streams[0]);
+    status = mtci_stream_enter(streams[0], &cancel_state);
     if (status != MTC_OK)
         return mtci_fail(error, status, PART, "%s", mtc_status_text(status));
     mtc_tail *made = calloc(1, sizeof *made + count * sizeof *made->items);
@@ -83,7 +84,7 @@ mtc_status mtc_tail_open(mtc_stream *const *streams,
                                 cursors ? cursors[i] : MTC_STREAM_END};
         mtci_link_init(&made->link, streams[0]);
     }
-    mtci_stream_leave(streams[0]);
+    mtci_stream_leave(streams[0], cancel_state);
     *tail = made;
     return made ? MTC_OK
                 : mtci_fail(error, MTC_E_NO_MEMORY, PART, "out of memory");
@@ -178,6 +179,7 @@ static mtc_status read_tail(mtc_tail *tail, size_t count, int64_t wait_ms,
 mtc_status mtc_tail_read(mtc_tail *tail, size_t count, int64_t wait_ms,
                          size_t *index, mtc_stream_batch **batch)
 {
+    int cancel_state;
     if (!batch)
         return MTC_E_INVALID;
     *batch = NULL;
@@ -185,11 +187,11 @@ mtc_status mtc_tail_read(mtc_tail *tail, size_t count, int64_t wait_ms,
         !mtci_stream_is_wait(wait_ms))
         return MTC_E_INVALID;
     mtc_stream *stream = tail->link.stream;
-    mtc_status status = mtci_stream_enter(stream);
+    mtc_status status = mtci_stream_enter(stream, &cancel_state);
     if (status != MTC_OK)
         return status;
     status = read_tail(tail, count, wait_ms, index, batch);
-    mtci_stream_leave(stream);
+    mtci_stream_leave(stream, cancel_state);
     return status;
 }
 
