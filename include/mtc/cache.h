@@ -123,7 +123,8 @@ MTC_API mtc_status mtc_cache_open(const mtc_cache_options *options,
  * @param cache address of the variable; NULL or *cache NULL is refused.
  * @return MTC_OK; MTC_PARTIAL when the grace time ended first; MTC_E_INVALID
  *         for NULL, so that closing twice does nothing; MTC_E_DEADLOCK inside
- *         a loader of this cache, which stays open.
+ *         a loader or the eviction listener of this cache, and on its own
+ *         thread (of a log function): it stays open.
  *
  * **Returns** as above.
  * **Threads** one; the caller sees to it that no call on the cache begins

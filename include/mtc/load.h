@@ -293,7 +293,8 @@ MTC_API mtc_status mtc_load_set_no_store(mtc_load *load);
  *
  * @param load the load.
  * @param status what the loader would have returned, not MTC_PENDING.
- * @return MTC_OK; MTC_E_INVALID for NULL or MTC_PENDING, the load still open.
+ * @return MTC_OK; MTC_E_INVALID for NULL or MTC_PENDING, the load still open;
+ *         MTC_E_FORKED: the load is the parent's, nothing done.
  *
  * **Returns** as above.
  * **Threads** any, once per load.
@@ -305,7 +306,7 @@ MTC_API mtc_status mtc_load_answer(mtc_load *load, mtc_status status);
 /**
  * Gives up a load whose loader returned MTC_PENDING: one of those who wait
  * and have a loader takes over; without one they get MTC_E_CANCELLED. The
- * load is gone afterwards.
+ * load is gone afterwards. In a forked child nothing happens.
  *
  * @param load the load, or NULL.
  *

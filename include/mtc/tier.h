@@ -169,7 +169,8 @@ typedef enum mtc_eviction {
 /** Is told of an entry that left memory; key and value are borrowed for the
  *  call. Called by any thread that changed memory, once its call has let go
  *  of every lock, or by the cache's own thread a little later. It may call
- *  the cache; what that drives out is told later. */
+ *  the cache, but not close it; what that drives out is told later. It returns:
+ *  it must not end its thread. */
 typedef void (*mtc_eviction_function)(void *ctx, mtc_slice key, mtc_slice value,
                                       mtc_eviction cause);
 

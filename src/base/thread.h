@@ -23,7 +23,7 @@ typedef struct mtci_thread {
     struct mtci_leading *leading; /* loaders it runs, innermost first */
     struct mtci_flight *waiting;  /* guarded by the mutex in core/thread.c */
     uint32_t random;              /* for one-in-N choices */
-    bool is_reporting;            /* runs an eviction listener */
+    const void *reporting;        /* whose eviction listener it runs */
 } mtci_thread;
 
 /* Found without a call: the record is small enough for the room that the

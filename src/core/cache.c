@@ -117,15 +117,19 @@ void mtci_cache_leave(mtc_cache *cache)
 
 void mtci_cache_report(mtc_cache *cache)
 {
-    if (!cache->evicted || mtci_self.is_reporting)
+    int cancel_state;
+    if (!cache->evicted || mtci_self.reporting)
         return;
-    mtci_self.is_reporting = true;
+    mtci_self.reporting = cache;
+    /* A listener that were left by cancellation would leave its call, too. */
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     for (size_t i = 0; i < cache->front_count; i++) {
         const mtci_lane *lane = &cache->lanes[i];
         if (lane->ops->report)
             lane->ops->report(lane->tier);
     }
-    mtci_self.is_reporting = false;
+    pthread_setcancelstate(cancel_state, NULL);
+    mtci_self.reporting = NULL;
 }
 
 mtc_status mtc_cache_resize(mtc_cache *cache, size_t tier, uint64_t size_bytes)
@@ -282,10 +286,16 @@ mtc_status mtci_cache_open_at(const mtc_cache_options *options,
     return status;
 }
 
+/* Files are opened, with what SQLite locks meanwhile. */
 mtc_status mtc_cache_open(const mtc_cache_options *options, mtc_error *error,
                           mtc_cache **cache)
 {
-    return mtci_cache_open_at(options, mtci_clock_boot, error, cache);
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    mtc_status status =
+        mtci_cache_open_at(options, mtci_clock_boot, error, cache);
+    pthread_setcancelstate(cancel_state, NULL);
+    return status;
 }
 
 /* -- closing ------------------------------------------------------------ */
@@ -332,6 +342,30 @@ static bool settle(mtc_cache *cache)
     return true;
 }
 
+/* The cache's own thread cannot wait for itself, nor a listener for the call
+ * that tells it. */
+static bool is_within(mtc_cache *cache)
+{
+    return mtci_thread_leads(cache) || mtci_self.reporting == cache ||
+           mtci_keeper_is_here(&cache->keeper);
+}
+
+static mtc_status close_open(mtc_cache *cache)
+{
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    atomic_store(cache->gate, MTCI_GATE_CLOSED);
+    mtci_pins_await_visitors(cache);
+    mtci_loads_close(cache->loads);
+    wake_followers(cache);
+    mtci_queues_alert(cache);
+    bool is_settled = settle(cache);
+    mtci_keeper_stop(&cache->keeper);
+    mtci_cache_leave(cache);
+    pthread_setcancelstate(cancel_state, NULL);
+    return is_settled ? MTC_OK : MTC_PARTIAL;
+}
+
 mtc_status mtc_cache_close(mtc_cache **variable)
 {
     if (!variable)
@@ -339,7 +373,7 @@ mtc_status mtc_cache_close(mtc_cache **variable)
     mtc_cache *cache = *variable;
     if (!cache)
         return MTC_E_INVALID;
-    if (mtci_thread_leads(cache))
+    if (is_within(cache))
         return MTC_E_DEADLOCK;
     if (!__atomic_compare_exchange_n(variable, &cache, NULL, false,
                                      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
@@ -351,13 +385,5 @@ mtc_status mtc_cache_close(mtc_cache **variable)
         free(cache);
         return MTC_OK;
     }
-    atomic_store(cache->gate, MTCI_GATE_CLOSED);
-    mtci_pins_await_visitors(cache);
-    mtci_loads_close(cache->loads);
-    wake_followers(cache);
-    mtci_queues_alert(cache);
-    bool is_settled = settle(cache);
-    mtci_keeper_stop(&cache->keeper);
-    mtci_cache_leave(cache);
-    return is_settled ? MTC_OK : MTC_PARTIAL;
+    return close_open(cache);
 }

@@ -368,6 +368,11 @@ mtc_status mtci_keeper_start(mtci_keeper *keeper)
     return keeper->is_started ? MTC_OK : MTC_E_NO_MEMORY;
 }
 
+bool mtci_keeper_is_here(const mtci_keeper *keeper)
+{
+    return keeper->is_started && pthread_equal(keeper->thread, pthread_self());
+}
+
 void mtci_keeper_stop(mtci_keeper *keeper)
 {
     if (!keeper->is_started)

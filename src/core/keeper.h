@@ -62,6 +62,9 @@ void mtci_keeper_fini(mtci_keeper *keeper);
 mtc_status mtci_keeper_start(mtci_keeper *keeper);
 void mtci_keeper_stop(mtci_keeper *keeper);
 
+/* Whether the calling thread is the keeper. */
+bool mtci_keeper_is_here(const mtci_keeper *keeper);
+
 /* Something is to be done soon: a debt, a tier that fell, the end. */
 void mtci_keeper_wake(mtci_keeper *keeper);
 

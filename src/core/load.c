@@ -435,26 +435,40 @@ static void take_answer(mtci_errand *errand)
     mtci_load_end(load->cache, load->flight, load->hold);
 }
 
-mtc_status mtc_load_answer(mtc_load *load, mtc_status status)
+/* Also in a thread that is cancelled meanwhile: storing is I/O. */
+static void answer(mtc_load *load, mtc_status status)
 {
-    if (!load || status == MTC_PENDING)
-        return MTC_E_INVALID;
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     load->answer = status;
     load->errand.run = take_answer;
     /* With a lease that takes a round trip, which others may wait for. */
     if (load->flight->lease.ticket == 0 ||
         !mtci_loads_run(load->cache->loads, &load->errand))
         take_answer(&load->errand);
+    pthread_setcancelstate(cancel_state, NULL);
+}
+
+mtc_status mtc_load_answer(mtc_load *load, mtc_status status)
+{
+    if (!load || status == MTC_PENDING)
+        return MTC_E_INVALID;
+    if (mtci_cache_gate(load->cache) == MTC_E_FORKED)
+        return MTC_E_FORKED;
+    answer(load, status);
     return MTC_OK;
 }
 
 void mtc_load_drop(mtc_load *load)
 {
-    if (!load)
+    int cancel_state;
+    if (!load || mtci_cache_gate(load->cache) == MTC_E_FORKED)
         return;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     mtc_cache *cache = load->cache;
     mtci_flight *flight = load->flight;
     mtci_load_hold hold = load->hold;
     mtci_load_pass(cache, flight);
     mtci_load_end(cache, flight, hold);
+    pthread_setcancelstate(cancel_state, NULL);
 }

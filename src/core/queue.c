@@ -366,24 +366,31 @@ static void abandon(mtc_queue *queue)
     queue_free(queue);
 }
 
-mtc_status mtc_queue_close(mtc_queue **variable)
+static void close_open(mtc_queue *queue)
 {
-    if (!variable || !*variable)
-        return MTC_E_INVALID;
-    mtc_queue *queue = *variable;
+    int cancel_state;
     mtc_cache *cache = queue->cache;
-    if (queue->is_draining)
-        return MTC_E_DEADLOCK;
-    *variable = NULL;
-    if (mtci_cache_gate(cache) == MTC_E_FORKED) {
-        abandon(queue);
-        return MTC_OK;
-    }
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
     queue->is_closing = true;
     finish(queue);
     unlist(queue);
     queue_free(queue);
     atomic_fetch_sub_explicit(&cache->queue_count, 1, memory_order_relaxed);
     mtci_cache_leave(cache);
+    pthread_setcancelstate(cancel_state, NULL);
+}
+
+mtc_status mtc_queue_close(mtc_queue **variable)
+{
+    if (!variable || !*variable)
+        return MTC_E_INVALID;
+    mtc_queue *queue = *variable;
+    if (queue->is_draining)
+        return MTC_E_DEADLOCK;
+    *variable = NULL;
+    if (mtci_cache_gate(queue->cache) == MTC_E_FORKED)
+        abandon(queue);
+    else
+        close_open(queue);
     return MTC_OK;
 }
