@@ -95,6 +95,8 @@ mtci_redis_settings *mtci_client_settings(mtci_redis_client *client)
 void mtci_client_watch(mtci_redis_client *client, mtci_watch *watch)
 {
     client->watch = watch;
+    client->conn.watch = watch;
+    client->conn.dial.watch = watch;
 }
 
 /* Takes a command in, or says why not. */

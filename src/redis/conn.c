@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "redis/greet.h"
+#include "redis/watch.h"
 
 /* -- the end ------------------------------------------------------------- */
 
@@ -62,8 +63,10 @@ void mtci_conn_close(mtci_redis_conn *conn, mtc_status status,
         return;
     mtci_dial_stop(&conn->dial);
     mtci_transport_end(&conn->transport, conn->state == MTCI_CONN_READY);
-    if (conn->fd >= 0)
+    if (conn->fd >= 0) {
+        mtci_watch_forget(conn->watch, conn->fd);
         close(conn->fd);
+    }
     conn->fd = -1;
     mtci_resp_reader_fini(&conn->reader);
     if (conn->id > 0)

@@ -58,7 +58,8 @@ typedef struct mtci_redis_conn {
     mtci_conn_state state;
     mtci_dial dial;
     int fd;
-    uint32_t opened; /* counts connections */
+    struct mtci_watch *watch; /* NULL: none; told before a socket closes */
+    uint32_t opened;          /* counts connections */
     mtci_transport transport;
     mtci_resp_reader reader;
     int64_t deadline_ms; /* to be ready by */
@@ -123,8 +124,8 @@ int mtci_conn_fd(const mtci_redis_conn *conn, short *events);
 /* When to look again even if nothing comes, in boot time. */
 int64_t mtci_conn_due_ms(const mtci_redis_conn *conn);
 
-/* Closes the socket without a word: a forked child may call it, too. Sent
- * commands are failed as step does. */
+/* Closes the socket without a word: a forked child may call it, too, if it is
+ * not watched. Sent commands are failed as step does. */
 void mtci_conn_close(mtci_redis_conn *conn, mtc_status status,
                      const char *failure, mtci_command_queue *finished);
 /* Notes why a closed one was not opened. */

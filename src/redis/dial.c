@@ -1,7 +1,7 @@
 /*
  * Dialling. See dial.h. One thread at a time.
  */
-#include "redis/dial.h"
+#include "redis/watch.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -30,8 +30,10 @@ static void note_errno(mtci_dial *dial, int error)
 
 static void hang_up(mtci_dial *dial)
 {
-    if (dial->fd >= 0)
+    if (dial->fd >= 0) {
+        mtci_watch_forget(dial->watch, dial->fd);
         close(dial->fd);
+    }
     dial->fd = -1;
 }
 
@@ -132,7 +134,7 @@ static mtc_status step_connect(mtci_dial *dial, int64_t now_ms)
 mtc_status mtci_dial_start(mtci_dial *dial, const mtci_redis_settings *settings,
                            int64_t now_ms)
 {
-    *dial = (mtci_dial){.settings = settings, .fd = -1};
+    *dial = (mtci_dial){.settings = settings, .fd = -1, .watch = dial->watch};
     dial->deadline_ms = now_ms + settings->connect_ms;
     dial->due_ms = dial->deadline_ms;
     mtc_status status;
@@ -174,6 +176,8 @@ int mtci_dial_take(mtci_dial *dial)
 void mtci_dial_stop(mtci_dial *dial)
 {
     hang_up(dial);
+    if (dial->lookup)
+        mtci_watch_forget(dial->watch, mtci_lookup_fd(dial->lookup));
     mtci_lookup_stop(dial->lookup);
     dial->lookup = NULL;
     dial->next = NULL;

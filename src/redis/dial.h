@@ -17,6 +17,7 @@ typedef struct mtci_dial {
     mtci_lookup *lookup;
     const struct addrinfo *next; /* to try after the present one */
     int fd;                      /* -1: none yet */
+    struct mtci_watch *watch;    /* NULL: none; told before a socket closes */
     int64_t due_ms;              /* of the step under way */
     int64_t deadline_ms;
     char failure[160];

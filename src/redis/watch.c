@@ -41,7 +41,14 @@ static bool is_as_before(const mtci_watched *watched,
            watched->opened == conn->opened && watched->events == events;
 }
 
-/* What the kernel has closed it has forgotten: a number may come again. */
+void mtci_watch_forget(mtci_watch *watch, int fd)
+{
+    if (mtci_watch_is_on(watch))
+        epoll_ctl(atomic_load_explicit(&watch->fd, memory_order_relaxed),
+                  EPOLL_CTL_DEL, fd, NULL);
+}
+
+/* The number of a socket that was closed may come again: it was taken out. */
 void mtci_watch_conn(mtci_watch *watch, mtci_watched *watched,
                      const mtci_redis_conn *conn, void *client)
 {

@@ -36,6 +36,11 @@ static inline bool mtci_watch_is_on(const mtci_watch *watch)
 void mtci_watch_conn(mtci_watch *watch, mtci_watched *watched,
                      const mtci_redis_conn *conn, void *client);
 
+/* A socket that may be in the watch is about to be closed. Closing alone does
+ * not take it out while a forked child holds a copy of it. watch: NULL is
+ * fine. */
+void mtci_watch_forget(struct mtci_watch *watch, int fd);
+
 /* Clients whose connections have something to do; not to be touched without
  * knowing that they are still there. */
 size_t mtci_watch_signalled(const mtci_watch *watch, void **clients,
