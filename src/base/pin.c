@@ -17,6 +17,9 @@
 #define KNOWS_MEMBARRIER true
 #endif
 
+/* Of destructors at the end of a thread, of which there are at least four. */
+#define ROUNDS_MAX 3
+
 _Static_assert(sizeof(mtci_pins) <= MTCI_PINS_ALIGN, "a slot tells its record");
 
 static struct registry {
@@ -30,10 +33,24 @@ static struct registry {
     mtci_waiter *waiters;
 } registry = {.once = PTHREAD_ONCE_INIT, .mutex = PTHREAD_MUTEX_INITIALIZER};
 
-/* The thread ends. Pins that it did not give back stay where they are. */
+static bool holds_any(const mtci_pins *pins)
+{
+    unsigned seen = atomic_load_explicit(&pins->seen, memory_order_relaxed);
+    return pins->free != UINT64_MAX >> (MTCI_PINS - seen);
+}
+
+/* The thread ends. Destructors of the program's that come later may yet give
+ * values back, in this record; so it waits for another round of them, or
+ * more. Pins that nobody gives back stay where they are. */
 static void give_back(void *record)
 {
     mtci_pins *pins = record;
+    if (holds_any(pins) && pins->rounds < ROUNDS_MAX) {
+        pins->rounds++;
+        if (pthread_setspecific(registry.key, pins) == 0)
+            return;
+    }
+    pins->rounds = 0;
     mtci_self.pins = NULL;
     atomic_store_explicit(&pins->is_taken, false, memory_order_release);
 }

@@ -37,6 +37,7 @@
 typedef struct mtci_pins {
     uint64_t free;           /* a bit for each free slot; its thread's own */
     bool is_plain;           /* plain stores do */
+    uint8_t rounds;          /* that it waited at the end of its thread */
     _Atomic bool is_awaited; /* somebody waits for one of these pins */
     _Atomic uint16_t seen;   /* slots from here on were never used */
     uint32_t index;          /* small, and no other living thread's */
