@@ -120,7 +120,7 @@ static void an_absence_ends_while_the_value_below_is_there(void **state)
     mtct_assert_get(rig.cache, "k", "foreign");
 }
 
-/* -- one during the other --------------------------------------------------- */
+/* -- one during the other -------------------------------------------------- */
 
 static void an_absence_that_a_set_overtook_is_not_kept(void **state)
 {
