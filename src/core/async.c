@@ -208,13 +208,13 @@ static void tell(mtci_task *task)
     mtc_queue *queue = task->queue;
     mtc_done done = a->done;
     void *ctx = task->ctx;
-    mtc_value value;
+    /* Also when the callback ends its thread. */
+    __attribute__((cleanup(mtc_value_free))) mtc_value value;
     mtc_status status = mtci_ask_end(&a->ask, &value);
     mtci_task_leave(task);
     mtci_queue_open_call(queue);
     done(ctx, status, &value);
     mtci_queue_close_call(queue);
-    mtc_value_free(&value);
 }
 
 static void task_free(mtci_task *task)
