@@ -20,6 +20,7 @@ run sizes scripts/check_sizes.py
 run headers scripts/check_headers.py
 run files scripts/check_files.py
 run links scripts/check_links.py
+run tests scripts/check_reliability.py
 run format scripts/check_format.sh
 run docs scripts/docs.sh
 run shell shellcheck -S warning scripts/*.sh tests/scripts/*.sh .ci/run

@@ -193,10 +193,10 @@ static void a_load_that_is_never_answered_holds_up_nobody(void **state)
     call.deadline_ms = 100;
     mtc_cache_get_or_load_async(rig.queue, mtc_str("k"), &call, load_now, NULL,
                                 mtct_hear, &other);
+    mtct_drain_all(rig.queue);
     caller.call = call;
     mtct_caller_start(&caller);
-    mtct_followers_await(rig.cache, 1);
-    mtct_drain_all(rig.queue);
+    mtct_followers_await(rig.cache, 2);
     atomic_fetch_add(&rig.now.now_ms, 100);
     mtct_caller_join(&caller);
     assert_int_equal(caller.status, MTC_E_TIMEOUT);

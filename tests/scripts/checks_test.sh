@@ -16,6 +16,8 @@ copy_tree() {
     cp -r "$root/include" "$root/scripts" "$root/.clang-format" "$tree"
     cp -r "$root/src/LAYERS" "$root/src/base" "$tree/src"
     cp "$root/docs/Doxyfile" "$tree/docs"
+    mkdir -p "$tree/tests/scripts"
+    echo '# a_test_that_is' >"$tree/tests/scripts/planted.sh"
 }
 
 # plant FILE: appends standard input to it.
@@ -163,6 +165,23 @@ links() {
         <<<'[a](planted.md#part) [b](https://example.org)'
 }
 
+reliability() {
+    passes check_reliability.py
+    refuses check_reliability.py 'no tests/core/planted_test.c' \
+        docs/reliability.md <<<'| 1 | a | b | `core/planted_test.c` |'
+    refuses check_reliability.py 'no test a_test_that_is_not in the file' \
+        docs/reliability.md \
+        <<<'`scripts/planted.sh`: `a_test_that_is`, `a_test_that_is_not`'
+    refuses check_reliability.py 'has no file before it' docs/reliability.md \
+        <<<'`a_test_that_is_not`'
+    refuses check_reliability.py 'should be number 1' docs/reliability.md \
+        <<<'| 2 | a | b | no test: it cannot be shown |'
+    refuses check_reliability.py 'names no test' docs/reliability.md \
+        <<<'| 1 | a | b | c |'
+    refuses check_reliability.py 'reads the wall clock' src/base/planted.c \
+        <<<'void f(void) { clock_gettime(CLOCK_REALTIME, 0); }'
+}
+
 layout() {
     passes check_format.sh
     refuses check_format.sh 'planted.c' src/planted.c <<<'int  x;'
@@ -190,6 +209,7 @@ within_sizes
 headers
 files
 links
+reliability
 if has clang-format check_format.sh; then layout; fi
 if has doxygen docs.sh; then documents; fi
 exit $failed
