@@ -2,7 +2,7 @@
 #
 ## make demo      install what is missing, build, and run the demonstration
 ## make test      install what is missing, build, and run every test
-## make check     check layers, sizes, headers, names, links, layout, documents
+## make check     check layers, sizes, headers, names, links, tests, layout, docs
 ## make lint      run clang-tidy and cppcheck on src/
 ## make coverage  run the tests and say how much of src/ they run
 ## make docs      build the reference of the interface: build/docs/html

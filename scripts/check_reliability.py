@@ -2,8 +2,9 @@
 """Checks that docs/reliability.md names tests that exist.
 
 A test is named by its file below tests/, in backticks, and then, in the same
-line, by its function. A numbered row names a test or begins its last cell with
-"no test". The page also says who reads the wall clock; that is checked, too.
+paragraph, item or row, by its function. A numbered row names a test or begins
+its last cell with "no test". The page also says who reads the wall clock; that
+is checked, too.
 
 usage: check_reliability.py [ROOT]
 """
@@ -16,16 +17,23 @@ PAGE = "docs/reliability.md"
 CODE = re.compile(r"`([^`\n]+)`")
 FILE = re.compile(r"[a-z_]+(?:/[a-z0-9_]+)+\.(?:c|cpp|sh)")
 NAME = re.compile(r"(?!mtci?_)[a-z0-9]+(?:_[a-z0-9]+){3,}")
+BLOCK = re.compile(r"^(?=\S).+(?:\n(?![-|#\n]).+)*", re.MULTILINE)
 ROW = re.compile(r"\| (\d+) \|.*\|")
 WALL_CLOCK = re.compile(r"CLOCK_REALTIME|\bgettimeofday\b|\btime\((?:NULL|0|&)")
 WALL_CLOCK_FOLDER = "tier/memcached"
 
 
-def line_faults(root, number, line):
-    """The faults of one line: files and tests that are not there."""
-    where = f"{PAGE}:{number}:"
+def blocks(text):
+    """Each paragraph, item or row, with the number of its first line."""
+    for match in BLOCK.finditer(text):
+        yield csource.line_of(text, match.start()), match.group()
+
+
+def block_faults(root, first, block):
+    """The faults of one block: files and tests that are not there."""
     text = None
-    for match in CODE.finditer(line):
+    for match in CODE.finditer(block):
+        where = f"{PAGE}:{first + block.count(chr(10), 0, match.start())}:"
         word = match.group(1)
         if FILE.fullmatch(word):
             path = root / "tests" / word
@@ -66,11 +74,11 @@ def faults_of(root):
     if not page.exists():
         return faults
     row = 0
-    for number, line in enumerate(csource.read(page).splitlines(), 1):
-        faults += line_faults(root, number, line)
-        if ROW.match(line):
+    for number, block in blocks(csource.read(page)):
+        faults += block_faults(root, number, block)
+        if ROW.match(block):
             row += 1
-            faults += row_faults(number, line, row)
+            faults += row_faults(number, block, row)
     return faults
 
 

@@ -87,7 +87,9 @@ static mtc_status load_until_cancelled(mtc_load *load, void *ctx)
 static void *drain_main(void *ctx)
 {
     (void)ctx;
+    pthread_cleanup_push(mtct_frames_forget, NULL);
     mtct_drain_all(rig.queue);
+    pthread_cleanup_pop(0);
     return &rig; /* it should not get here */
 }
 

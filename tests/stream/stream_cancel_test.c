@@ -43,15 +43,30 @@ static void join_cancelled(pthread_t thread)
     assert_ptr_equal(result, PTHREAD_CANCELED);
 }
 
-static void *publish(void *ctx)
+static void (*body)(void);
+
+/* A frame without room for values: it is left by cancellation, which the
+ * address sanitizer does not see. */
+static void *run_body(void *ctx)
 {
-    mtc_field field = {mtc_str("n"), mtc_str("1")};
     (void)ctx;
     atomic_store(&the_call.has_begun, true);
-    the_call.status = mtc_stream_publish(the_call.stream, &field, 1, NULL);
+    body();
     atomic_store(&the_call.has_returned, true);
     pthread_testcancel();
     return NULL;
+}
+
+static pthread_t start_body(void (*what)(void))
+{
+    body = what;
+    return mtct_thread_start(run_body, NULL);
+}
+
+static void publish(void)
+{
+    mtc_field field = {mtc_str("n"), mtc_str("1")};
+    the_call.status = mtc_stream_publish(the_call.stream, &field, 1, NULL);
 }
 
 /* It drives the connection of the whole cache. */
@@ -61,7 +76,7 @@ static void a_cancelled_publisher_leaves_the_connection_to_others(void **state)
     the_call = (cancelled){.stream = stream_rig_open(rig, "s", NULL)};
     stream_rig_publish(the_call.stream, "0");
     test_server_pause(&rig->server);
-    pthread_t thread = mtct_thread_start(publish, NULL);
+    pthread_t thread = start_body(publish);
     cancel_within(thread);
     test_server_resume(&rig->server);
     join_cancelled(thread);
@@ -74,25 +89,20 @@ static void a_cancelled_publisher_leaves_the_connection_to_others(void **state)
     mtc_stream_close(&the_call.stream);
 }
 
-static void *wait_for_an_entry(void *ctx)
+static void wait_for_an_entry(void)
 {
     mtc_stream_id cursor = MTC_STREAM_END;
     mtc_stream_batch *batch;
-    (void)ctx;
-    atomic_store(&the_call.has_begun, true);
     the_call.status = mtc_stream_read_after(the_call.stream, &cursor, 1,
                                             STREAM_WAIT_MS, &batch);
     mtc_stream_batch_free(&batch);
-    atomic_store(&the_call.has_returned, true);
-    pthread_testcancel();
-    return NULL;
 }
 
 static void a_cancelled_reader_waits_to_its_end(void **state)
 {
     stream_rig *rig = *state;
     the_call = (cancelled){.stream = stream_rig_open(rig, "s", NULL)};
-    pthread_t thread = mtct_thread_start(wait_for_an_entry, NULL);
+    pthread_t thread = start_body(wait_for_an_entry);
     stream_rig_await_blocked(rig);
     cancel_within(thread);
     stream_rig_publish(the_call.stream, "1");
@@ -131,8 +141,10 @@ static mtc_group_handler handler;
 static void *run_loop(void *ctx)
 {
     (void)ctx;
+    pthread_cleanup_push(mtct_frames_forget, NULL);
     mtc_group_run(the_call.group, handler, NULL);
     atomic_store(&the_call.has_returned, true);
+    pthread_cleanup_pop(0);
     return NULL;
 }
 

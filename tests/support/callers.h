@@ -61,6 +61,10 @@ void mtct_check_all_got(const mtct_caller *callers, size_t count,
 /* Runs a function in a thread with a small stack. */
 pthread_t mtct_thread_start(void *(*run)(void *ctx), void *ctx);
 
+/* For pthread_cleanup_push in the first function of a thread that is cancelled:
+ * tells the address sanitizer that the frames above are gone. */
+void mtct_frames_forget(void *ctx);
+
 /* A place where threads stop until the test lets them go. Zeroed, it is
  * closed. */
 typedef struct mtct_stop {
