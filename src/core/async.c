@@ -226,13 +226,6 @@ static const mtci_task_ops ask_ops = {step, tell, task_free};
 
 /* -- beginning ------------------------------------------------------------- */
 
-/* What memory had is handed out by a drain, perhaps of another thread. */
-static mtc_status keep_found(ask_task *a)
-{
-    a->state = IS_OVER;
-    return mtc_value_detach(&a->ask.result.value);
-}
-
 static mtc_status join(ask_task *a)
 {
     mtci_ask *ask = &a->ask;
@@ -265,25 +258,29 @@ static ask_task *task_new(mtc_queue *queue, const mtci_ask *ask)
     return a;
 }
 
+/* What memory had is handed out by a drain, perhaps of another thread, and
+ * stays the ask's until the task is the queue's. */
 static mtc_status begin(mtc_queue *queue, mtci_ask *ask, bool is_found,
                         mtc_done done, void *ctx)
 {
+    if (is_found && mtc_value_detach(&ask->result.value) != MTC_OK)
+        return MTC_E_NO_MEMORY;
     ask_task *a = task_new(queue, ask);
     if (!a)
         return MTC_E_NO_MEMORY;
     a->done = done;
     a->task.ctx = ctx;
-    mtc_status status = is_found ? keep_found(a) : MTC_OK;
-    if (status == MTC_OK)
-        status = mtci_queue_add(queue, &a->task);
+    mtc_status status = mtci_queue_add(queue, &a->task);
     if (status != MTC_OK) {
         free(a);
         return status;
     }
-    if (is_found)
+    if (is_found) {
+        a->state = IS_OVER;
         ask->result.value = (mtc_value){0};
-    else
+    } else {
         status = join(a);
+    }
     if (status != MTC_OK)
         mtci_task_leave(&a->task);
     return status == MTC_OK ? MTC_PENDING : status;
