@@ -55,7 +55,7 @@ MTC_API mtc_status mtc_json_get(mtc_cache *cache, mtc_slice key, json_t **json);
  * @param json borrowed for the call.
  * @param strategy how long; NULL: the default of the cache.
  * @return as mtc_cache_set_object; MTC_E_INVALID also for what cannot be
- *         written as JSON.
+ *         written as JSON, or not in the memory that jansson has.
  *
  * **Returns** as above.
  * **Threads** any.

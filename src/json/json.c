@@ -29,7 +29,7 @@ static mtc_status json_encode(const void *object, void *ctx, mtc_writer *writer)
 static mtc_status json_decode(mtc_slice bytes, void *ctx, void *object)
 {
     json_t **json = object;
-    json_error_t error;
+    json_error_t error = {0};
 
     (void)ctx;
     *json = json_loadb(bytes.data == NULL ? "" : bytes.data, bytes.size,
@@ -37,8 +37,10 @@ static mtc_status json_decode(mtc_slice bytes, void *ctx, void *object)
     if (*json != NULL) {
         return MTC_OK;
     }
-    return json_error_code(&error) == json_error_out_of_memory ? MTC_E_NO_MEMORY
-                                                               : MTC_E_CORRUPT;
+    /* What jansson finds wrong with the bytes it names. Out of memory it names
+     * nothing, but inside a string, which then is an invalid token. */
+    return json_error_code(&error) == json_error_unknown ? MTC_E_NO_MEMORY
+                                                         : MTC_E_CORRUPT;
 }
 
 static void json_destroy(void *object, void *ctx)
