@@ -38,30 +38,43 @@ static mtc_status fail_path(mtc_error *error, const char *what,
                      "disk", "%s %.140s: %s", what, path, strerror(cause));
 }
 
-/* Reads the first line or so of a file of the kernel; "" when there is none.
- * Newlines become spaces. */
-static void read_text(const char *path, char *text, size_t size)
+/* Whether what failed now may succeed later. */
+static bool is_passing(int cause)
 {
+    return cause == EMFILE || cause == ENFILE || cause == ENOMEM ||
+           cause == EINTR;
+}
+
+/* Reads the first line or so of a file of the kernel; "" when it has none.
+ * Newlines become spaces. False: it cannot be read now. */
+static bool read_text(const char *path, char *text, size_t size)
+{
+    ssize_t count = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t count = fd < 0 ? 0 : read(fd, text, size - 1);
-    if (fd >= 0)
+    if (fd < 0 && is_passing(errno))
+        return false;
+    if (fd >= 0) {
+        count = read(fd, text, size - 1);
         close(fd);
-    size_t length = count > 0 ? (size_t)count : 0;
-    text[length] = '\0';
-    for (size_t i = 0; i < length; i++) {
-        if (text[i] == '\n')
-            text[i] = ' ';
     }
+    text[count > 0 ? count : 0] = '\0';
+    for (char *at = text; *at; at++) {
+        if (*at == '\n')
+            *at = ' ';
+    }
+    return count >= 0;
 }
 
 /* Boot time starts anew with each boot, and is shifted per time namespace:
- * the shift, not the namespace's number, which the kernel gives again. */
+ * the shift, not the namespace's number, which the kernel gives again. A name
+ * that were wrong for want of a descriptor would empty the file. */
 static bool clock_name(char *text, size_t size)
 {
     char boot[64];
     char shift[112];
-    read_text("/proc/sys/kernel/random/boot_id", boot, sizeof(boot));
-    read_text("/proc/self/timens_offsets", shift, sizeof(shift));
+    if (!read_text("/proc/sys/kernel/random/boot_id", boot, sizeof(boot)) ||
+        !read_text("/proc/self/timens_offsets", shift, sizeof(shift)))
+        return false;
     snprintf(text, size, "%s%s", boot, shift);
     return boot[0] != '\0';
 }
@@ -100,8 +113,9 @@ mtc_status mtci_disk_place_open(const char *dir, mtc_error *error,
     snprintf(place->lock, sizeof(place->lock), "%.400s/" LOCK_NAME, dir);
     if (!clock_name(place->clock, sizeof(place->clock)))
         return mtci_fail(error, MTC_E_UNAVAILABLE, "disk",
-                         "cannot read the kernel's boot id, so that lives "
-                         "could not be told from those of another boot");
+                         "cannot read the kernel's boot id or the shift of "
+                         "its clock, so that lives could not be told from "
+                         "those of another boot");
     mtc_status status = dirs_make(dir, error);
     if (status != MTC_OK)
         return status;
