@@ -149,7 +149,8 @@ static void until_done(fault_rig *rig, const char *key, const char *value)
             return;
         nap();
     }
-    fail_msg("setting %s ends as %s", key, mtc_status_name(status));
+    fail_msg("after %s: setting %s ends as %s",
+             rig->call ? rig->call : "opening", key, mtc_status_name(status));
 }
 
 static void prime(fault_rig *rig)
@@ -312,6 +313,7 @@ static bool sweep_once(const fault_sweep *sweep, const fault_call *call, long n,
     inventory before = inventory_take(sweep);
     open_rig(&rig, sweep->tiers);
     sweep->arm(n, goes_on);
+    rig.call = call->name;
     mtc_status status = call->run(&rig);
     bool has_failed = sweep->disarm();
     char handed_out[sizeof(rig.text)];
@@ -333,7 +335,7 @@ void fault_sweep_calls(const fault_sweep *sweep, const fault_call *calls)
 {
     long failures = 0;
     for (const fault_call *call = calls; call->name; call++) {
-        for (int mode = 0; mode < 2; mode++) {
+        for (int mode = 0; mode < 2 - call->waits; mode++) {
             for (long n = 1; sweep_once(sweep, call, n, mode == 1);
                  n += n < FAILURES_MANY ? 1 : STEP)
                 failures++;

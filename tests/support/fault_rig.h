@@ -25,6 +25,7 @@ typedef struct fault_rig {
     const char *tiers;
     mtc_cache *cache;
     mtc_queue *queue;
+    const char *call; /* what is swept over; NULL while it opens */
     mtct_heard heard;
     char text[32]; /* the value that the call handed out, as a string */
     mtc_item items[FAULT_ITEMS]; /* of "k", "s" and "n", with "new" */
@@ -48,6 +49,7 @@ typedef struct fault_call {
     mtc_status (*run)(fault_rig *rig);
     mtc_status status; /* when nothing fails */
     fault_effect effect;
+    bool waits; /* for better times: only one failure at a time */
 } fault_call;
 
 /* A table; the last line has no name. */
@@ -55,6 +57,7 @@ extern const fault_call fault_cache_calls[];
 extern const fault_call fault_load_calls[];
 extern const fault_call fault_queue_calls[];
 extern const fault_call fault_value_calls[];
+extern const fault_call fault_lease_calls[];
 extern const fault_call fault_stream_calls[]; /* over Redis alone */
 
 /* What fails, and over which tiers. */

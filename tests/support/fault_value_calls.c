@@ -131,14 +131,14 @@ static mtc_status compress_zstd(fault_rig *rig)
 }
 
 const fault_call fault_value_calls[] = {
-    {"value_detach", detach, MTC_OK, FAULT_READS_OLD},
-    {"value_share", share, MTC_OK, FAULT_READS_OLD},
-    {"many values held", hold_many, MTC_OK, FAULT_READS_OLD},
-    {"value_copy", copy, MTC_OK, FAULT_READS_OLD},
-    {"value_new", make, MTC_OK, FAULT_READS_OLD},
-    {"value_borrow, detached", detach_borrowed, MTC_OK, FAULT_READS_OLD},
-    {"key", build_key, MTC_OK, FAULT_NOTHING},
-    {"frame, lz4", compress_lz4, MTC_OK, FAULT_NOTHING},
-    {"frame, zstd", compress_zstd, MTC_OK, FAULT_NOTHING},
+    {"value_detach", detach, MTC_OK, FAULT_READS_OLD, false},
+    {"value_share", share, MTC_OK, FAULT_READS_OLD, false},
+    {"many values held", hold_many, MTC_OK, FAULT_READS_OLD, false},
+    {"value_copy", copy, MTC_OK, FAULT_READS_OLD, false},
+    {"value_new", make, MTC_OK, FAULT_READS_OLD, false},
+    {"value_borrow, detached", detach_borrowed, MTC_OK, FAULT_READS_OLD, false},
+    {"key", build_key, MTC_OK, FAULT_NOTHING, false},
+    {"frame, lz4", compress_lz4, MTC_OK, FAULT_NOTHING, false},
+    {"frame, zstd", compress_zstd, MTC_OK, FAULT_NOTHING, false},
     {0},
 };

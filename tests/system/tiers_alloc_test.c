@@ -30,6 +30,7 @@ static void sweep_all(const char *tiers)
     sweep_one(tiers, fault_cache_calls);
     sweep_one(tiers, fault_load_calls);
     sweep_one(tiers, fault_queue_calls);
+    sweep_one(tiers, fault_lease_calls);
 }
 
 static void values_survive_every_failed_allocation(void **state)
