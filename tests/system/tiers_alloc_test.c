@@ -1,7 +1,7 @@
 /*
- * Allocation sweep over the public interface and real tiers: the n-th
+ * Allocation sweep over the public interface, over memory and disk: the n-th
  * allocation of each call fails, alone or with all that follow.
- * labels: quick server
+ * labels: quick unit
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,6 @@
 #include "support/disk_rig.h"
 #include "support/failing_alloc.h"
 #include "support/fault_rig.h"
-#include "support/server.h"
 
 static void sweep_one(const char *tiers, const fault_call *calls)
 {
@@ -60,40 +59,12 @@ static void the_disk_tier_survives_every_failed_allocation(void **state)
     disk_rig_clean(&rig);
 }
 
-static void sweep_server(test_server_kind kind, const char *params)
-{
-    test_server server = {0};
-    char tiers[160];
-    test_server_require(kind);
-    assert_true(test_server_start(&server, kind, NULL));
-    snprintf(tiers, sizeof(tiers), "memory?size=1MiB %s?deadline=5s%s",
-             server.url, params);
-    sweep_all(tiers);
-    if (kind == TEST_REDIS)
-        sweep_one(tiers, fault_stream_calls);
-    test_server_stop(&server);
-}
-
-static void the_redis_tier_survives_every_failed_allocation(void **state)
-{
-    (void)state;
-    sweep_server(TEST_REDIS, "&checksum=on");
-}
-
-static void the_memcached_tier_survives_every_failed_allocation(void **state)
-{
-    (void)state;
-    sweep_server(TEST_MEMCACHED, "");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_survive_every_failed_allocation),
         cmocka_unit_test(memory_alone_survives_every_failed_allocation),
         cmocka_unit_test(the_disk_tier_survives_every_failed_allocation),
-        cmocka_unit_test(the_redis_tier_survives_every_failed_allocation),
-        cmocka_unit_test(the_memcached_tier_survives_every_failed_allocation),
     };
     mtct_alloc_serve_sqlite();
     return cmocka_run_group_tests(tests, NULL, NULL);
