@@ -57,6 +57,11 @@ void mtct_alloc_arm(long n, bool all_that_follow)
     arm(&allocs, n, all_that_follow);
 }
 
+bool mtct_alloc_has_failed(void)
+{
+    return atomic_load(&allocs.has_failed);
+}
+
 bool mtct_alloc_disarm(void)
 {
     return disarm(&allocs);

@@ -13,6 +13,9 @@
  * it. */
 void mtct_alloc_arm(long n, bool goes_on);
 
+/* Whether one failed since then. */
+bool mtct_alloc_has_failed(void);
+
 /* Lets all succeed again; tells whether one failed. */
 bool mtct_alloc_disarm(void);
 
