@@ -69,7 +69,7 @@ struct mtc_request {
     mtc_value value;
     /** STORE: in. READ: out, with left_ms as of sent_ms. */
     mtc_facts facts;
-    /** READ that misses: out, the ticket for a later fill, or 0. STORE: a
+    /** READ: out, the ticket for a later fill, or 0. STORE: a
      *  ticket given back, or 0: the store counts unconditionally. With
      *  LEASES: of a READ with lease_ms, the lease that was taken, or 0; of a
      *  REMOVE, the lease to be given back, or 0. */

@@ -127,10 +127,10 @@ void mtci_chain_take(mtci_lane *lane, mtci_look *look, mtc_status status)
 {
     if (look->op->wants_lease && status >= 0)
         mtci_lease_note(look->flight, lane, &look->op->request);
+    if (status >= 0)
+        look->flight->tickets[lane->index] = look->op->request.ticket;
     if (status == MTC_OK)
         take_entry(lane, look);
-    else if (status == MTC_MISS)
-        look->flight->tickets[lane->index] = look->op->request.ticket;
     else if (status < 0)
         note_error(look, status);
     mtci_op_release(look->op);
@@ -263,6 +263,14 @@ static bool holds(const mtci_lane *lane, const mtc_value *value,
            (facts->kind == MTC_KIND_VALUE && facts->window_ms == 0);
 }
 
+/* Whether a fill may come too late there without anybody noticing: the tier
+ * keeps tickets, but was not asked for one, or had no time to answer. */
+static bool wants_ticket(const mtci_lane *lane, const mtci_flight *flight)
+{
+    return (lane->ops->abilities & MTC_TIER_ATOMIC_FILL) &&
+           flight->tickets[lane->index] == 0;
+}
+
 /* In a tier that answers at once. False: it could not, or is none. */
 static bool fill_now(mtci_lane *lane, const mtci_flight *flight,
                      const mtc_value *value, const mtc_facts *facts,
@@ -283,7 +291,7 @@ static bool fill_locked(mtci_lane *lane, mtci_flight *flight,
                         const mtc_value *value, const mtc_facts *facts,
                         int64_t sent_ms)
 {
-    if (!holds(lane, value, facts))
+    if (!holds(lane, value, facts) || wants_ticket(lane, flight))
         return false;
     if (fill_now(lane, flight, value, facts, sent_ms))
         return true;

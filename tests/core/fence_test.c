@@ -367,6 +367,42 @@ static void a_store_that_outlasts_a_remove_does_not_resurrect(void **state)
     assert_true(mtct_script_holds(fixture.below, "k", NULL));
 }
 
+/* Has no time to read one key, and gives a ticket for the others. */
+static mtc_status give_tickets(mtct_script *script, mtc_verb verb,
+                               mtc_request *request)
+{
+    (void)script;
+    if (verb == MTC_VERB_READ && mtci_slices_equal(request->key, mtc_str("k")))
+        return MTC_E_BUSY;
+    if (verb == MTC_VERB_READ)
+        request->ticket = 7;
+    return MTC_OK;
+}
+
+static void load_plainly(const char *key)
+{
+    mtc_value value;
+    assert_int_equal(mtc_cache_get_or_load(fixture.cache, mtc_str(key), NULL,
+                                           load_value, "loaded", &value),
+                     MTC_OK);
+    mtc_value_free(&value);
+    mtct_quiet_await(fixture.cache);
+}
+
+static void without_a_ticket_a_tier_that_keeps_them_gets_no_fill(void **state)
+{
+    (void)state;
+    static mtc_tier_ops ops;
+    ops = *fixture.below->tier.ops;
+    ops.abilities |= MTC_TIER_ATOMIC_FILL;
+    fixture.cache->lanes[1].ops = &ops;
+    fixture.below->hook = give_tickets;
+    load_plainly("k");
+    assert_true(mtct_script_holds(fixture.below, "k", NULL));
+    load_plainly("l");
+    assert_true(mtct_script_holds(fixture.below, "l", "loaded"));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -381,6 +417,7 @@ int main(void)
         TEST(an_old_value_read_during_a_remove_is_not_kept),
         TEST(a_late_store_before_a_remove_does_not_resurrect),
         TEST(a_store_that_outlasts_a_remove_does_not_resurrect),
+        TEST(without_a_ticket_a_tier_that_keeps_them_gets_no_fill),
     };
     int failures = 0;
     for (unsigned i = 0; i < mtct_rounds(50) && failures == 0; i++)

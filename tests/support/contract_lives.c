@@ -310,6 +310,32 @@ static void a_ticket_is_refused_after_a_remove(void **state)
     assert_int_equal(trial_look(trial, key), MTC_MISS);
 }
 
+/* What is found may be loaded anew: it is stale, or soon will be. */
+static uint64_t ticket_of_found(trial *trial, mtc_slice key)
+{
+    ask ask;
+    ask_init(&ask, trial, key);
+    assert_int_equal(trial_call(trial, MTC_VERB_READ, &ask), MTC_OK);
+    mtc_value_free(&ask.request.value);
+    assert_int_not_equal(ask.request.ticket, 0);
+    return ask.request.ticket;
+}
+
+static void what_is_found_has_a_ticket_too(void **state)
+{
+    trial *trial = *state;
+    trial_require(trial, MTC_TIER_ATOMIC_FILL);
+    mtc_slice key = trial_key(trial, "found first");
+    trial_store(trial, key, mtc_str("old"));
+    uint64_t ticket = ticket_of_found(trial, key);
+    assert_int_equal(fill(trial, key, "new", ticket), MTC_OK);
+    trial_expect(trial, key, mtc_str("new"));
+    ticket = ticket_of_found(trial, key);
+    trial_remove(trial, key);
+    assert_int_equal(fill(trial, key, "older", ticket), MTC_E_CANCELLED);
+    assert_int_equal(trial_look(trial, key), MTC_MISS);
+}
+
 static void a_ticket_is_refused_after_anothers_remove(void **state)
 {
     trial *trial = *state;
@@ -369,6 +395,7 @@ const struct CMUnitTest contract_life_tests[] = {
     cmocka_unit_test(a_ticket_fills_once_nothing_happened),
     cmocka_unit_test(a_ticket_is_refused_after_a_store),
     cmocka_unit_test(a_ticket_is_refused_after_a_remove),
+    cmocka_unit_test(what_is_found_has_a_ticket_too),
     cmocka_unit_test(a_ticket_is_refused_after_anothers_remove),
     cmocka_unit_test(find_agrees_with_read),
 };

@@ -185,6 +185,21 @@ static void a_fill_after_the_others_set_gives_way_to_it(void **state)
     assert_int_equal(tell_other('?'), 't');
 }
 
+/* Not fresh any more, or soon not: then it is loaded anew. */
+static void a_fill_in_place_of_a_stale_copy_stays_nowhere_either(void **state)
+{
+    (void)state;
+    mtc_strategy strategy = MTC_STRATEGY_INIT(3600000);
+    strategy.stale_ms = 3600000;
+    assert_int_equal(mtc_cache_set(cache, mtc_str("k"), mtc_str("ours"),
+                                   &strategy),
+                     MTC_OK);
+    assert_int_equal(mtc_cache_expire(cache, mtc_str("k")), MTC_OK);
+    load_while_other_writes("r");
+    assert_outdated_goes(NULL);
+    assert_int_equal(tell_other('?'), '-');
+}
+
 static mtc_status load_in_peace(mtc_load *load, void *ctx)
 {
     (void)ctx;
@@ -214,6 +229,7 @@ int main(void)
         TEST(what_one_process_sets_the_other_gets),
         TEST(a_fill_after_the_others_remove_stays_nowhere),
         TEST(a_fill_after_the_others_set_gives_way_to_it),
+        TEST(a_fill_in_place_of_a_stale_copy_stays_nowhere_either),
         TEST(a_fill_that_nobody_disturbs_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

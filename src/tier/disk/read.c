@@ -43,6 +43,8 @@ static int read_one(mtci_disk_conn *conn, mtc_request *request)
         status = mtci_disk_frame_of(statement, request, &frame);
         if (status == MTC_OK)
             status = answer(request, &frame);
+        /* What is found may be loaded anew, before its end or behind it. */
+        request->ticket = (uint64_t)sqlite3_column_int64(statement, 0);
     }
     sqlite3_reset(statement);
     if (result != SQLITE_ROW && result != SQLITE_DONE)

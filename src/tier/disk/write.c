@@ -104,8 +104,9 @@ static int judge_ticket(mtci_disk_txn *txn, const mtc_request *request,
 {
     bool is_held;
     uint64_t ticket = request->ticket;
-    *is_refused = ticket != 0 && (ticket < (uint64_t)txn->state.horizon ||
-                                  ticket < (uint64_t)row->version);
+    *is_refused = ticket != 0 && ticket != (uint64_t)row->version &&
+                  (ticket < (uint64_t)txn->state.horizon ||
+                   ticket < (uint64_t)row->version);
     if (!mtci_disk_lease_is(ticket))
         return SQLITE_OK;
     int result = mtci_disk_lease_check(txn, request->key, ticket, &is_held);

@@ -127,6 +127,21 @@ static void a_ticket_from_before_the_horizon_is_refused(void **state)
     assert_int_equal(disk_fill(rig, "never-seen", 1, ticket), MTC_E_CANCELLED);
 }
 
+/* Its row is older than what was dropped since, and still the newest. */
+static void the_ticket_of_what_is_found_is_good_below_the_horizon(void **state)
+{
+    uint64_t ticket = 0;
+    disk_rig *rig = *state;
+    assert_int_equal(disk_store(rig, "k", 1), MTC_OK);
+    assert_int_equal(disk_remove(rig, "other"), MTC_OK);
+    rig->now_ms += MTCI_DISK_KEEP_MS;
+    rig->tier->ops->tend(rig->tier, rig->now_ms);
+    assert_int_equal(disk_read(rig, "k", &ticket), 1);
+    assert_int_equal(disk_fill(rig, "k", 2, ticket), MTC_OK);
+    assert_int_equal(disk_read(rig, "k", NULL), 2);
+    assert_int_equal(disk_fill(rig, "k", 3, ticket), MTC_E_CANCELLED);
+}
+
 static void a_newer_value_that_was_evicted_refuses_a_fill(void **state)
 {
     uint64_t ticket = 0;
@@ -166,6 +181,7 @@ int main(void)
         CASE(another_tier_on_the_directory_refuses_a_fill),
         CASE(another_process_refuses_a_fill),
         CASE(a_ticket_from_before_the_horizon_is_refused),
+        CASE(the_ticket_of_what_is_found_is_good_below_the_horizon),
         CASE(a_newer_value_that_was_evicted_refuses_a_fill),
         CASE(a_ticket_outlives_reopening_the_tier),
     };
