@@ -76,36 +76,33 @@ static mtci_debt *insert_locked(mtci_debts *debts, mtc_slice key, uint64_t hash)
     return debt;
 }
 
-uint64_t mtci_debts_add(mtci_debts *debts, mtc_slice key, uint64_t hash)
+uint64_t mtci_debts_order(mtci_debts *debts)
+{
+    return atomic_fetch_add_explicit(&debts->last_order, 1,
+                                     memory_order_relaxed) +
+           1;
+}
+
+bool mtci_debts_add(mtci_debts *debts, mtc_slice key, uint64_t hash,
+                    uint64_t order)
 {
     pthread_mutex_lock(&debts->mutex);
     mtci_debt *debt = insert_locked(debts, key, hash);
-    uint64_t id = 0;
-    if (debt)
-        id = debt->id = ++debts->last_id;
+    if (debt && debt->order < order)
+        debt->order = order;
     pthread_mutex_unlock(&debts->mutex);
-    return id;
-}
-
-uint64_t mtci_debts_last(mtci_debts *debts)
-{
-    if (mtci_debts_count(debts) == 0)
-        return 0;
-    pthread_mutex_lock(&debts->mutex);
-    uint64_t id = debts->last_id;
-    pthread_mutex_unlock(&debts->mutex);
-    return id;
+    return debt != NULL;
 }
 
 void mtci_debts_pay(mtci_debts *debts, mtc_slice key, uint64_t hash,
-                    uint64_t id)
+                    uint64_t order)
 {
-    if (id == 0 || mtci_debts_count(debts) == 0)
+    if (mtci_debts_count(debts) == 0)
         return;
     pthread_mutex_lock(&debts->mutex);
     mtci_debt **at = find_locked(debts, key, hash);
     mtci_debt *debt = *at;
-    if (debt && debt->id <= id) {
+    if (debt && debt->order <= order) {
         *at = debt->next;
         free(debt);
         atomic_fetch_sub_explicit(&debts->count, 1, memory_order_release);

@@ -19,17 +19,17 @@
 typedef struct mtci_debt {
     struct mtci_debt *next;
     uint64_t hash;
-    uint64_t id; /* grows with each debt; what pays must be younger */
+    uint64_t order; /* of the youngest write that was not acknowledged */
     size_t key_size;
     char key[];
 } mtci_debt;
 
 typedef struct mtci_debts {
-    pthread_mutex_t mutex; /* guards all but count */
+    pthread_mutex_t mutex; /* guards all but the atomic ones */
     mtci_debt **buckets;   /* allocated with the first debt */
-    uint64_t last_id;
-    size_t next_bucket; /* where paying goes on */
+    size_t next_bucket;    /* where paying goes on */
     _Atomic size_t count;
+    _Atomic uint64_t last_order;
 } mtci_debts;
 
 void mtci_debts_init(mtci_debts *debts);
@@ -38,16 +38,19 @@ void mtci_debts_fini(mtci_debts *debts);
 /* Whether the key is owed. Costs one load while there are no debts. */
 bool mtci_debts_has(mtci_debts *debts, mtc_slice key, uint64_t hash);
 
-/* Owes the key from now on. Returns the debt's id; 0: no room. */
-uint64_t mtci_debts_add(mtci_debts *debts, mtc_slice key, uint64_t hash);
+/* The place of a write of the tier among all of them, whether it is sent or
+ * not; 1 and up. Writes of one key take theirs in the order in which they
+ * count. */
+uint64_t mtci_debts_order(mtci_debts *debts);
 
-/* The id of the youngest debt: a command that is sent now pays debts up to
- * it when it is acknowledged. */
-uint64_t mtci_debts_last(mtci_debts *debts);
+/* Owes the key from now on, for the write of this order. False: no room. */
+bool mtci_debts_add(mtci_debts *debts, mtc_slice key, uint64_t hash,
+                    uint64_t order);
 
-/* Pays the debt of a key if its id is at most id. */
+/* Pays the debt of a key, unless it is for a write that came after the one of
+ * this order, which was acknowledged. */
 void mtci_debts_pay(mtci_debts *debts, mtc_slice key, uint64_t hash,
-                    uint64_t id);
+                    uint64_t order);
 
 /* Copies the key of some debt, another one with each call while there are
  * several, into key (MTC_KEY_SIZE_MAX bytes). False: there is none. */

@@ -73,13 +73,21 @@ static bool is_acknowledged(mtc_status status)
     return status == MTC_OK || status == MTC_PARTIAL;
 }
 
-/* Not by expire: what it leaves as a stale copy is not removed. */
-static void pay(mtci_op *op, uint64_t debt_id)
+/* Whether it leaves nothing older behind. What is expired stays as a stale
+ * copy, and so does what is under a lease that is renewed or given back. */
+static bool is_final(const mtci_op *op)
 {
-    bool is_write = op->verb == MTC_VERB_STORE || op->verb == MTC_VERB_REMOVE;
-    if (is_write && is_acknowledged(op->request.status))
+    const mtc_request *request = &op->request;
+    if (op->verb == MTC_VERB_STORE)
+        return request->facts.kind != MTC_KIND_LEASE;
+    return op->verb == MTC_VERB_REMOVE && request->ticket == 0;
+}
+
+static void pay(mtci_op *op)
+{
+    if (is_final(op) && is_acknowledged(op->request.status))
         mtci_debts_pay(&op->lane->debts, mtci_op_key(op), op->request.hash,
-                       debt_id);
+                       op->order);
 }
 
 /* Whether the tier itself spoke, and no queue or clock in front of it. */
@@ -118,12 +126,12 @@ static void op_done(mtc_request *request)
     note_answer(lane, op);
     if (op->is_turned && request->status == MTC_OK)
         request->status = MTC_PARTIAL;
-    pay(op, op->debt_id);
+    pay(op);
     bool is_refused = op->is_fill && request->status == MTC_E_CANCELLED;
     uint32_t before =
         atomic_exchange_explicit(&op->word, MTCI_OP_DONE, memory_order_acq_rel);
     if (before == MTCI_OP_LEFT)
-        pay(op, op->left_debt_id);
+        pay(op); /* what its caller owed meanwhile */
     if (before == MTCI_OP_LEFT && op->wants_lease && request->status >= 0 &&
         request->lease_ms > 0 && request->ticket != 0)
         mtci_lease_return(op);
@@ -203,7 +211,6 @@ static void prepare(mtci_lane *lane, mtci_op *op, int64_t now_ms,
         now_ms + (op->wait_ms > 0 ? op->wait_ms : lane->deadline_ms);
     request->done = op_done;
     op->sent_us = now_us;
-    op->debt_id = mtci_debts_last(&lane->debts);
     atomic_fetch_add_explicit(&op->refs, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&lane->open, 1, memory_order_relaxed);
     if (op->verb == MTC_VERB_READ && !op->is_probe)
@@ -237,6 +244,8 @@ void mtci_lane_submit(mtci_lane *lane, mtci_op *const *ops, size_t count)
     mtc_verb verb = ops[0]->verb;
     size_t held = 0;
     for (size_t i = 0; i < count; i++) {
+        if (verb != MTC_VERB_READ && verb != MTC_VERB_AWAIT)
+            ops[i]->order = mtci_debts_order(&lane->debts);
         if (!admit(lane, ops[i]))
             continue;
         prepare(lane, ops[i], now_ms, now_us);
@@ -398,11 +407,9 @@ mtc_status mtci_lane_wait(mtci_lane *lane, mtci_op *op, int64_t until_ms)
 /* Notes a debt before leaving, so that a late answer can pay it. */
 static mtc_status owe(mtci_lane *lane, mtci_op *op)
 {
-    uint64_t id =
-        mtci_debts_add(&lane->debts, mtci_op_key(op), op->request.hash);
-    if (id == 0)
+    if (!mtci_debts_add(&lane->debts, mtci_op_key(op), op->request.hash,
+                        op->order))
         return MTC_E_BUSY;
-    op->left_debt_id = id;
     mtci_keeper_wake(lane->keeper);
     return MTC_PENDING;
 }
@@ -420,7 +427,7 @@ mtc_status mtci_lane_settle_early(mtci_lane *lane, mtci_op *op, mtc_status why,
     *has_left = mtci_lane_depart(lane, op, why, is_due);
     if (*has_left)
         return owed;
-    pay(op, op->left_debt_id);
+    pay(op);
     return is_acknowledged(op->request.status) ? op->request.status : owed;
 }
 

@@ -32,14 +32,13 @@ typedef struct mtci_op {
     /* Optional: is told of the end, unless it has left. */
     struct mtci_task *task;
 
-    mtc_verb verb;         /* as sent */
-    bool is_turned;        /* sent as a remove, whatever was asked */
-    bool is_fill;          /* stores what was loaded or promoted */
-    bool is_probe;         /* asked by the library itself */
-    bool wants_lease;      /* a read that may bring one */
-    int64_t wait_ms;       /* in place of the tier's deadline; 0: not */
-    uint64_t debt_id;      /* youngest debt when it was sent */
-    uint64_t left_debt_id; /* the debt that its caller left behind */
+    mtc_verb verb;    /* as sent */
+    bool is_turned;   /* sent as a remove, whatever was asked */
+    bool is_fill;     /* stores what was loaded or promoted */
+    bool is_probe;    /* asked by the library itself */
+    bool wants_lease; /* a read that may bring one */
+    int64_t wait_ms;  /* in place of the tier's deadline; 0: not */
+    uint64_t order;   /* of a write: see mtci_debts_order */
     int64_t sent_us;
     void *etag; /* the operation's own copy; NULL: none */
     size_t prefix_size;

@@ -12,6 +12,7 @@
 
 #include "core/cache.h"
 #include "support/chain_rig.h"
+#include "support/mute_tier.h"
 
 /* -- the table ---------------------------------------------------------- */
 
@@ -34,16 +35,17 @@ static int table_teardown(void **state)
 static void a_debt_is_paid_by_what_left_after_it_only(void **state)
 {
     (void)state;
-    assert_int_equal(mtci_debts_last(&debts), 0);
     assert_false(mtci_debts_has(&debts, mtc_str("k"), 7));
-    uint64_t older = mtci_debts_add(&debts, mtc_str("k"), 7);
-    uint64_t younger = mtci_debts_add(&debts, mtc_str("k"), 7);
+    uint64_t older = mtci_debts_order(&debts);
+    uint64_t younger = mtci_debts_order(&debts);
     assert_true(younger > older && older > 0);
+    assert_true(mtci_debts_add(&debts, mtc_str("k"), 7, younger));
+    assert_true(mtci_debts_add(&debts, mtc_str("k"), 7, older));
     assert_int_equal(mtci_debts_count(&debts), 1);
     mtci_debts_pay(&debts, mtc_str("k"), 7, 0);
     mtci_debts_pay(&debts, mtc_str("k"), 7, older);
     assert_true(mtci_debts_has(&debts, mtc_str("k"), 7));
-    mtci_debts_pay(&debts, mtc_str("k"), 7, mtci_debts_last(&debts));
+    mtci_debts_pay(&debts, mtc_str("k"), 7, younger);
     assert_false(mtci_debts_has(&debts, mtc_str("k"), 7));
     assert_int_equal(mtci_debts_count(&debts), 0);
 }
@@ -56,7 +58,7 @@ static void keys_of_one_hash_are_told_apart(void **state)
                               mtc_bytes("a\0b", 3),
                               mtc_bytes(big, sizeof(big))};
     for (size_t i = 0; i < 5; i++)
-        assert_int_not_equal(mtci_debts_add(&debts, keys[i], 9), 0);
+        assert_true(mtci_debts_add(&debts, keys[i], 9, 1));
     assert_int_equal(mtci_debts_count(&debts), 5);
     for (size_t i = 0; i < 5; i++) {
         assert_true(mtci_debts_has(&debts, keys[i], 9));
@@ -69,9 +71,7 @@ static void keys_of_one_hash_are_told_apart(void **state)
 static void owe_many(mtci_debts *table, uint64_t count)
 {
     for (uint64_t i = 0; i < count; i++)
-        assert_int_not_equal(mtci_debts_add(table, mtc_bytes(&i, sizeof(i)),
-                                            i * 31),
-                             0);
+        assert_true(mtci_debts_add(table, mtc_bytes(&i, sizeof(i)), i * 31, 1));
 }
 
 static void a_full_table_takes_no_other_key(void **state)
@@ -80,13 +80,11 @@ static void a_full_table_takes_no_other_key(void **state)
     uint64_t first = 0;
     owe_many(&debts, MTCI_DEBTS_MAX);
     assert_int_equal(mtci_debts_count(&debts), 65536);
-    assert_int_equal(mtci_debts_add(&debts, mtc_str("more"), 1), 0);
+    assert_false(mtci_debts_add(&debts, mtc_str("more"), 1, 1));
     assert_false(mtci_debts_has(&debts, mtc_str("more"), 1));
-    assert_int_not_equal(mtci_debts_add(&debts,
-                                        mtc_bytes(&first, sizeof(first)), 0),
-                         0);
+    assert_true(mtci_debts_add(&debts, mtc_bytes(&first, sizeof(first)), 0, 1));
     mtci_debts_pay(&debts, mtc_bytes(&first, sizeof(first)), 0, UINT64_MAX);
-    assert_int_not_equal(mtci_debts_add(&debts, mtc_str("more"), 1), 0);
+    assert_true(mtci_debts_add(&debts, mtc_str("more"), 1, 1));
 }
 
 static void picking_goes_round_all_keys(void **state)
@@ -96,7 +94,7 @@ static void picking_goes_round_all_keys(void **state)
     const char *const keys[] = {"a", "b", "c", "d", "e", "f"};
     unsigned seen = 0;
     for (uint64_t i = 0; i < 6; i++)
-        mtci_debts_add(&debts, mtc_str(keys[i]), i % 2);
+        mtci_debts_add(&debts, mtc_str(keys[i]), i % 2, 1);
     for (int i = 0; i < 6; i++) {
         static char key[MTC_KEY_SIZE_MAX];
         size_t size = 0;
@@ -295,11 +293,103 @@ static void a_late_acknowledgement_pays_its_own_debt(void **state)
     mtct_assert_get(rig.cache, "k", NULL);
 }
 
+/* -- the order of writes -------------------------------------------------- */
+
+static mtct_mute *mute;
+static mtc_cache *mute_cache;
+
+static int mute_setup(void **state)
+{
+    (void)state;
+    mute =
+        mtct_mute_new(MTCT_MUTE(MTC_VERB_STORE) | MTCT_MUTE(MTC_VERB_REMOVE));
+    mtc_tier_config tier = MTC_TIER_CONFIG_INIT;
+    mtc_cache_options options = MTC_CACHE_OPTIONS_INIT;
+    tier.tier = &mute->tier;
+    tier.deadline_ms = 600000;
+    options.tier_configs = &tier;
+    options.tier_count = 1;
+    options.log_level = 5;
+    return mtc_cache_open(&options, NULL, &mute_cache) == MTC_OK ? 0 : -1;
+}
+
+static int mute_teardown(void **state)
+{
+    (void)state;
+    mtct_mute_answer(mute, MTC_OK);
+    mtc_cache_close(&mute_cache);
+    return 0;
+}
+
+static mtci_op *send_one(mtc_verb verb, uint64_t ticket, int32_t kind)
+{
+    mtci_lane *lane = &mute_cache->lanes[0];
+    mtci_op *op = mtci_op_new(lane, verb, mtc_str("k"), 7);
+    assert_non_null(op);
+    op->request.facts.left_ms = 1000;
+    op->request.facts.kind = kind;
+    op->request.ticket = ticket;
+    mtci_lane_submit(lane, &op, 1);
+    return op;
+}
+
+/* The caller has no time any more. */
+static void leave_one(mtci_op *op)
+{
+    bool has_left;
+    mtci_lane_settle_early(&mute_cache->lanes[0], op, MTC_E_TIMEOUT, false,
+                           &has_left);
+    assert_true(has_left);
+}
+
+static void answer_one(mtci_op *op)
+{
+    mtct_mute_answer_one(mute, &op->request, MTC_OK);
+    mtci_op_release(op);
+}
+
+static bool is_owed(void)
+{
+    return mtci_debts_has(&mute_cache->lanes[0].debts, mtc_str("k"), 7);
+}
+
+/* However long their callers waited. */
+static void an_answer_pays_no_debt_of_what_was_sent_after_it(void **state)
+{
+    (void)state;
+    mtci_op *first = send_one(MTC_VERB_STORE, 0, MTC_KIND_VALUE);
+    mtci_op *second = send_one(MTC_VERB_STORE, 0, MTC_KIND_VALUE);
+    mtci_op *removal = send_one(MTC_VERB_REMOVE, 0, MTC_KIND_VALUE);
+    leave_one(second);
+    leave_one(removal);
+    leave_one(first);
+    answer_one(first);
+    answer_one(second);
+    assert_true(is_owed());
+    answer_one(removal);
+    assert_false(is_owed());
+}
+
+/* The stale copy under the lease is still there. */
+static void what_is_done_to_a_lease_pays_for_no_removal(void **state)
+{
+    (void)state;
+    leave_one(send_one(MTC_VERB_REMOVE, 0, MTC_KIND_VALUE));
+    answer_one(send_one(MTC_VERB_STORE, 5, MTC_KIND_LEASE));
+    assert_true(is_owed());
+    answer_one(send_one(MTC_VERB_REMOVE, 5, MTC_KIND_VALUE));
+    assert_true(is_owed());
+    answer_one(send_one(MTC_VERB_STORE, 5, MTC_KIND_VALUE));
+    assert_false(is_owed());
+}
+
 int main(void)
 {
 #define TABLE_TEST(name)                                                       \
     cmocka_unit_test_setup_teardown(name, table_setup, table_teardown)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define MUTE_TEST(name)                                                        \
+    cmocka_unit_test_setup_teardown(name, mute_setup, mute_teardown)
     const struct CMUnitTest tests[] = {
         TABLE_TEST(a_debt_is_paid_by_what_left_after_it_only),
         TABLE_TEST(keys_of_one_hash_are_told_apart),
@@ -313,6 +403,8 @@ int main(void)
         TEST(a_full_list_refuses_the_removal),
         TEST(a_tier_that_refuses_removals_is_read_for_other_keys),
         TEST(a_late_acknowledgement_pays_its_own_debt),
+        MUTE_TEST(an_answer_pays_no_debt_of_what_was_sent_after_it),
+        MUTE_TEST(what_is_done_to_a_lease_pays_for_no_removal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

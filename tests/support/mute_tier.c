@@ -43,6 +43,18 @@ static void mute_drive(mtc_tier *tier, const mtc_request *awaited,
         nanosleep(&nap, NULL);
 }
 
+void mtct_mute_answer_one(mtct_mute *mute, mtc_request *request,
+                          mtc_status status)
+{
+    pthread_mutex_lock(&mute->mutex);
+    mtc_request **at = &mute->kept;
+    while (*at != request)
+        at = (mtc_request **)&(*at)->link;
+    *at = request->link;
+    pthread_mutex_unlock(&mute->mutex);
+    mtc_request_complete(request, status, status < 0 ? "mute" : NULL);
+}
+
 void mtct_mute_answer(mtct_mute *mute, mtc_status status)
 {
     pthread_mutex_lock(&mute->mutex);

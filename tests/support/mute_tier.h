@@ -25,6 +25,10 @@ typedef struct mtct_mute {
 
 mtct_mute *mtct_mute_new(unsigned kept_verbs);
 
+/* Answers one request that is kept. */
+void mtct_mute_answer_one(mtct_mute *mute, mtc_request *request,
+                          mtc_status status);
+
 /* Answers all that is kept. */
 void mtct_mute_answer(mtct_mute *mute, mtc_status status);
 
