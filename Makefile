@@ -7,6 +7,7 @@
 ## make coverage  run the tests and say how much of src/ they run
 ## make docs      build the reference of the interface: build/docs/html
 ## make fuzz      run each fuzz target for FUZZ_SECONDS (60)
+## make soak      real servers under each fault for SOAK_SECONDS (290): an hour
 ## make bench     measure libmtc beside its rivals; draw docs/performance
 ## make install   build and install below PREFIX (/usr/local); DESTDIR
 ## make deps      install every package that any of these needs, but bench
@@ -15,6 +16,9 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 290
+SOAK_PRESET ?= dev
+SOAK_LATE_MS ?= 50
 DEPS = @scripts/deps.sh
 BUILD = @cmake --preset $(1) $(2) && \
 	cmake --build --preset $(1) $(3)
@@ -55,6 +59,12 @@ fuzz:
 	$(call BUILD,fuzz,,--target fuzzers)
 	@scripts/fuzz.sh build/fuzz $(FUZZ_SECONDS)
 
+soak:
+	$(DEPS) build test
+	$(call BUILD,$(SOAK_PRESET),,--target soak)
+	@build/$(SOAK_PRESET)/tests/soak --seconds $(SOAK_SECONDS) \
+		--late $(SOAK_LATE_MS) --worst 8192 $(SOAK)
+
 bench:
 	$(DEPS) build bench
 	$(call BUILD,release,,--target mtc_tool mtc_rivals mtc_hiredis mtc_wake \
@@ -76,4 +86,4 @@ deps:
 clean:
 	@rm -rf build
 
-.PHONY: help demo test check lint coverage docs fuzz bench install deps clean
+.PHONY: help demo test check lint coverage docs fuzz soak bench install deps clean

@@ -22,6 +22,11 @@
 
 #define PIECE_SIZE 65536
 
+/* How often a connection that is held looks whether it still is, and how long
+ * one that is throttled rests. */
+#define HOLD_MS     5
+#define THROTTLE_MS 5
+
 struct test_proxy {
     pthread_t thread;
     int listener, stop_fd;
@@ -29,8 +34,13 @@ struct test_proxy {
     test_proxy_delays delays;
     _Atomic uint64_t delayed;
     _Atomic size_t to_server, to_client;
-    _Atomic size_t cut;   /* bytes until the end; 0: no end */
-    _Atomic size_t split; /* of one send to the client, at most */
+    _Atomic size_t cut;            /* bytes until the end; 0: no end */
+    _Atomic size_t split;          /* of one send to the client, at most */
+    uint64_t split_seed;           /* the thread's own */
+    _Atomic uint32_t random_split; /* the same at random; 0: not */
+    _Atomic uint32_t bytes_per_ms; /* to the client; 0: no bound */
+    _Atomic bool is_held;
+    _Atomic bool is_to_reset;
 };
 
 static struct sockaddr_in loopback(int port)
@@ -62,9 +72,20 @@ static int connect_to(int port)
     return -1;
 }
 
-static bool send_all(int fd, const char *bytes, size_t size, size_t split)
+/* How much to send to the client at once. */
+static size_t split_of(test_proxy *proxy)
+{
+    uint32_t max = atomic_load(&proxy->random_split);
+    if (max > 0)
+        return 1 + mtct_draw(&proxy->split_seed, max);
+    return atomic_load(&proxy->split);
+}
+
+/* proxy: the pieces are split as it says; NULL: they are not. */
+static bool send_all(int fd, const char *bytes, size_t size, test_proxy *proxy)
 {
     while (size > 0) {
+        size_t split = proxy ? split_of(proxy) : size;
         size_t part = size < split ? size : split;
         ssize_t sent = send(fd, bytes, part, MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR)
@@ -86,7 +107,13 @@ static bool pass_to_server(test_proxy *proxy, int client, int server)
     if (got <= 0)
         return false;
     atomic_fetch_add(&proxy->to_server, (size_t)got);
-    return send_all(server, piece, (size_t)got, PIECE_SIZE);
+    return send_all(server, piece, (size_t)got, NULL);
+}
+
+static void sleep_ms(uint32_t ms)
+{
+    struct timespec pause = {ms / 1000, (long)(ms % 1000) * 1000000};
+    nanosleep(&pause, NULL);
 }
 
 static void hold_back(test_proxy *proxy)
@@ -94,17 +121,38 @@ static void hold_back(test_proxy *proxy)
     test_proxy_delays *delays = &proxy->delays;
     if (delays->one_in == 0 || mtct_draw(&delays->seed, delays->one_in) != 0)
         return;
-    uint32_t ms = 1 + mtct_draw(&delays->seed, (uint32_t)delays->ms_max);
-    struct timespec pause = {ms / 1000, (long)(ms % 1000) * 1000000};
-    nanosleep(&pause, NULL);
+    sleep_ms(1 + mtct_draw(&delays->seed, (uint32_t)delays->ms_max));
     atomic_fetch_add(&proxy->delayed, 1);
+}
+
+/* How much to take from the server at once, after a rest if there is a
+ * bound. */
+static size_t throttle(test_proxy *proxy)
+{
+    size_t rate = atomic_load(&proxy->bytes_per_ms);
+    if (rate == 0)
+        return PIECE_SIZE;
+    sleep_ms(THROTTLE_MS);
+    return rate * THROTTLE_MS < PIECE_SIZE ? rate * THROTTLE_MS : PIECE_SIZE;
+}
+
+/* When the socket is closed, the other side is told that it was reset. */
+static void prepare_reset(int fd)
+{
+    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
 static bool pass_to_client(test_proxy *proxy, int client, int server)
 {
     char piece[PIECE_SIZE];
     hold_back(proxy);
-    ssize_t got = recv(server, piece, sizeof piece, 0);
+    if (atomic_exchange(&proxy->is_to_reset, false)) {
+        prepare_reset(client);
+        prepare_reset(server);
+        return false;
+    }
+    ssize_t got = recv(server, piece, throttle(proxy), 0);
     if (got < 0 && errno == EINTR)
         return true;
     if (got <= 0)
@@ -117,7 +165,18 @@ static bool pass_to_client(test_proxy *proxy, int client, int server)
     if (cut > 0)
         atomic_store(&proxy->cut, cut - size);
     atomic_fetch_add(&proxy->to_client, size);
-    return send_all(client, piece, size, atomic_load(&proxy->split)) && !is_cut;
+    return send_all(client, piece, size, proxy) && !is_cut;
+}
+
+/* Whether a connection that is held still has both its sides. */
+static bool wait_held(test_proxy *proxy, int client)
+{
+    struct pollfd fds[2] = {
+        {.fd = proxy->stop_fd, .events = POLLIN},
+        {.fd = client, .events = POLLRDHUP},
+    };
+    poll(fds, 2, HOLD_MS);
+    return !fds[0].revents && !fds[1].revents;
 }
 
 /* Until one side ends, or the proxy is stopped: false. */
@@ -129,10 +188,17 @@ static bool serve(test_proxy *proxy, int client, int server)
         {.fd = server, .events = POLLIN},
     };
     for (;;) {
+        bool is_held = atomic_load(&proxy->is_held);
+        if (is_held && !wait_held(proxy, client))
+            return true;
+        if (is_held)
+            continue;
         if (poll(fds, 3, -1) < 0 && errno != EINTR)
             return false;
         if (fds[0].revents)
             return false;
+        if (atomic_load(&proxy->is_held))
+            continue;
         if (fds[1].revents && !pass_to_server(proxy, client, server))
             return true;
         if (fds[2].revents && !pass_to_client(proxy, client, server))
@@ -220,6 +286,26 @@ void test_proxy_cut(test_proxy *proxy, size_t size)
 void test_proxy_split(test_proxy *proxy, size_t size)
 {
     atomic_store(&proxy->split, size);
+}
+
+void test_proxy_split_at_random(test_proxy *proxy, uint32_t max)
+{
+    atomic_store(&proxy->random_split, max);
+}
+
+void test_proxy_throttle(test_proxy *proxy, uint32_t bytes_per_ms)
+{
+    atomic_store(&proxy->bytes_per_ms, bytes_per_ms);
+}
+
+void test_proxy_hold(test_proxy *proxy, bool is_held)
+{
+    atomic_store(&proxy->is_held, is_held);
+}
+
+void test_proxy_reset(test_proxy *proxy)
+{
+    atomic_store(&proxy->is_to_reset, true);
 }
 
 size_t test_proxy_to_server(const test_proxy *proxy)

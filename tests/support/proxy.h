@@ -8,6 +8,7 @@
 #ifndef TESTS_SUPPORT_PROXY_H
 #define TESTS_SUPPORT_PROXY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,19 @@ void test_proxy_cut(test_proxy *proxy, size_t size);
 
 /* Sends to the client at most this many bytes at a time. */
 void test_proxy_split(test_proxy *proxy, size_t size);
+
+/* The same with a new random size, up to max, for each; 0: no more. */
+void test_proxy_split_at_random(test_proxy *proxy, uint32_t max);
+
+/* At most this many bytes a millisecond to the client; 0: as many as come. */
+void test_proxy_throttle(test_proxy *proxy, uint32_t bytes_per_ms);
+
+/* A black hole: nothing passes either way, until it is let go. */
+void test_proxy_hold(test_proxy *proxy, bool is_held);
+
+/* Resets both sides when the server sends next; the next connection is whole
+ * again. */
+void test_proxy_reset(test_proxy *proxy);
 
 /* Bytes that passed so far. */
 size_t test_proxy_to_server(const test_proxy *proxy);
