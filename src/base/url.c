@@ -300,7 +300,7 @@ mtc_status mtci_url_parse(const char *text, mtc_error *error, mtci_url *url)
     url->path = "";
     /* Decoding never grows a part; each part gains one NUL. */
     url->memory = calloc(1, strlen(text) + 5 + MTCI_URL_HOSTS_MAX +
-                                2 * MTCI_URL_PARAMS_MAX + 1);
+                                (size_t)2 * MTCI_URL_PARAMS_MAX + 1);
     if (url->memory == NULL) {
         return mtci_fail(error, MTC_E_NO_MEMORY, "url", "out of memory");
     }

@@ -36,6 +36,8 @@ static void run(mtci_errand *errand)
 {
     background *self =
         (background *)((char *)errand - offsetof(background, errand));
+    /* Read by the cleanup.
+     * NOLINTNEXTLINE(clang-analyzer-deadcode.DeadStores) */
     __attribute__((cleanup(vanish))) background *guard = self;
     mtci_ask_lead(&self->ask);
     guard = NULL;

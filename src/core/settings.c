@@ -315,6 +315,8 @@ static void limit_memory(mtci_settings *settings)
     bool is_over_shared = false;
     for (size_t i = settings->tier_count; i-- > 0;) {
         mtc_tier_config *config = &settings->tiers[i];
+        /* Every tier was opened.
+         * NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
         if (config->tier->ops->find && is_over_shared &&
             config->ttl_ms_max == 0)
             config->ttl_ms_max = MTCI_LANE_TTL_SHARED_MS;

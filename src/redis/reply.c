@@ -113,7 +113,8 @@ void mtci_reply_error_text(const mtci_reply *reply, char *text, size_t size)
 void mtci_reply_error_code(const mtci_reply *reply, char *text, size_t size)
 {
     mtc_slice whole = mtci_reply_slice(reply);
-    const char *space = memchr(whole.data, ' ', whole.size);
+    const char *space =
+        whole.size > 0 ? memchr(whole.data, ' ', whole.size) : NULL;
     if (space)
         whole.size = (size_t)(space - (const char *)whole.data);
     copy_text(whole, text, size);
