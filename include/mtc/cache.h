@@ -104,7 +104,8 @@ typedef struct mtc_item {
  * @return MTC_OK; MTC_E_INVALID for a wrong option or URL (error names it);
  *         MTC_E_UNSUPPORTED for a scheme that this build does not have;
  *         MTC_E_UNAVAILABLE or MTC_E_DENIED when a disk tier that was asked
- *         for cannot be opened; MTC_E_NO_MEMORY.
+ *         for cannot be opened; MTC_E_FORKED when one was asked for in a
+ *         forked child whose parent had one open; MTC_E_NO_MEMORY.
  *
  * **Returns** as above.
  * **Threads** any. The cache starts one thread, and workers for tiers that

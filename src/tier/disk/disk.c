@@ -16,6 +16,7 @@
 #include "tier/disk/entry.h"
 #include "tier/disk/file.h"
 #include "tier/disk/pool.h"
+#include "tier/disk/process.h"
 #include "tier/disk/tend.h"
 #include "tier/disk/txn.h"
 #include "tier/disk/verbs.h"
@@ -213,6 +214,7 @@ static void disk_close(mtc_tier *tier)
     mtci_disk_place_close(&disk->place);
     pthread_mutex_destroy(&disk->mutex);
     free(disk);
+    mtci_disk_process_leave();
 }
 
 static const mtc_tier_ops disk_ops = {
@@ -270,6 +272,12 @@ static mtc_status disk_open(const mtci_url *url, const void *options,
     mtci_disk *disk = calloc(1, sizeof(*disk));
     if (!disk)
         return mtci_fail(error, MTC_E_NO_MEMORY, "disk", "out of memory");
+    if (!mtci_disk_process_enter()) {
+        free(disk);
+        return mtci_fail(error, MTC_E_FORKED, "disk",
+                         "SQLite cannot be used in a forked child whose "
+                         "parent had a disk tier open");
+    }
     disk->tier.ops = &disk_ops;
     disk->pid = getpid();
     disk->pages_max = given->size_bytes / MTCI_DISK_PAGE_SIZE;

@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <unistd.h>
+
 #include <stdio.h>
 
 #include "support/disk_rig.h"
@@ -90,8 +92,12 @@ static void another_tier_on_the_directory_refuses_a_fill(void **state)
     disk_rig_close(&other);
 }
 
+static int go[2]; /* a pipe: the child begins when it is told */
+
 static void open_and_remove(disk_rig *rig)
 {
+    char byte;
+    assert_int_equal(read(go[0], &byte, 1), 1);
     disk_rig_open(rig, "1MiB");
     if (disk_read(rig, "k", NULL) != 7)
         fail_msg("the other process does not see the entry");
@@ -103,10 +109,17 @@ static void another_process_refuses_a_fill(void **state)
 {
     uint64_t ticket = 0;
     disk_rig *rig = *state;
+    disk_rig other = *rig;
+    assert_int_equal(pipe(go), 0);
+    disk_rig_close(rig);
+    pid_t child = disk_child(open_and_remove, &other);
+    disk_rig_open(rig, NULL);
     assert_int_equal(disk_store(rig, "k", 7), MTC_OK);
     assert_int_equal(disk_read(rig, "l", &ticket), 0);
-    disk_rig other = *rig;
-    disk_child_join(disk_child(open_and_remove, &other));
+    assert_int_equal(write(go[1], "!", 1), 1);
+    disk_child_join(child);
+    close(go[0]);
+    close(go[1]);
     assert_int_equal(disk_read(rig, "k", NULL), 0);
     assert_int_equal(disk_fill(rig, "l", 1, ticket), MTC_E_CANCELLED);
 }
