@@ -55,12 +55,61 @@ static void give_back(void *record)
     atomic_store_explicit(&pins->is_taken, false, memory_order_release);
 }
 
+static mtci_pins *first_record(void)
+{
+    return atomic_load_explicit(&registry.first, memory_order_acquire);
+}
+
+/* -- a forked child ------------------------------------------------------ */
+
+static bool can_fence(void)
+{
+    return KNOWS_MEMBARRIER &&
+           syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0,
+                   0) == 0;
+}
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&registry.mutex);
+}
+
+static void in_parent(void)
+{
+    pthread_mutex_unlock(&registry.mutex);
+}
+
+/* Of a thread that the child does not have. */
+static void forget(mtci_pins *pins)
+{
+    unsigned seen = atomic_load_explicit(&pins->seen, memory_order_relaxed);
+    for (unsigned i = 0; i < seen; i++)
+        atomic_store_explicit(&pins->at[i], NULL, memory_order_relaxed);
+    pins->free = UINT64_MAX >> (MTCI_PINS - seen);
+    pins->rounds = 0;
+    atomic_store_explicit(&pins->visited, NULL, memory_order_relaxed);
+    atomic_store_explicit(&pins->is_taken, false, memory_order_relaxed);
+}
+
+/* What the other threads pinned and visited is nobody's; a new cache may lie
+ * where one of those did. */
+static void in_child(void)
+{
+    for (mtci_pins *pins = first_record(); pins; pins = pins->next) {
+        atomic_store_explicit(&pins->is_awaited, false, memory_order_relaxed);
+        if (pins != mtci_self.pins)
+            forget(pins);
+    }
+    registry.waiters = NULL;
+    if (registry.is_plain)
+        can_fence();
+    pthread_mutex_unlock(&registry.mutex);
+}
+
 static void begin(void)
 {
-    registry.is_plain =
-        KNOWS_MEMBARRIER &&
-        syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0,
-                0) == 0;
+    registry.is_plain = can_fence();
+    pthread_atfork(before_fork, in_parent, in_child);
     registry.has_key = pthread_key_create(&registry.key, give_back) == 0;
 }
 
@@ -70,11 +119,6 @@ static bool take(mtci_pins *pins)
     return atomic_compare_exchange_strong_explicit(&pins->is_taken, &is_taken,
                                                    true, memory_order_acquire,
                                                    memory_order_relaxed);
-}
-
-static mtci_pins *first_record(void)
-{
-    return atomic_load_explicit(&registry.first, memory_order_acquire);
 }
 
 static mtci_pins *take_used(void)

@@ -266,6 +266,7 @@ mtc_status mtci_cache_open_at(const mtc_cache_options *options,
     if (!out)
         return MTC_E_INVALID;
     *out = NULL;
+    mtci_thread_begin();
     mtc_cache *cache = aligned_alloc(64, (sizeof(*cache) + 63) / 64 * 64);
     if (!cache)
         return mtci_fail(error, MTC_E_NO_MEMORY, "cache", "out of memory");

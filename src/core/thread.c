@@ -13,6 +13,28 @@
  * is taken while it is held. */
 static pthread_mutex_t circle_mutex = PTHREAD_MUTEX_INITIALIZER;
 
+static void lock_circle(void)
+{
+    pthread_mutex_lock(&circle_mutex);
+}
+
+static void unlock_circle(void)
+{
+    pthread_mutex_unlock(&circle_mutex);
+}
+
+/* No thread that a forked child does not have holds the mutex there. */
+static void prepare_for_forks(void)
+{
+    pthread_atfork(lock_circle, unlock_circle, unlock_circle);
+}
+
+void mtci_thread_begin(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, prepare_for_forks);
+}
+
 void mtci_thread_lead(mtci_leading *leading)
 {
     pthread_mutex_lock(&circle_mutex);

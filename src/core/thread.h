@@ -33,6 +33,10 @@ typedef struct mtci_wait_edge {
     struct mtci_flight *flight; /* what it waits for; NULL: not yet */
 } mtci_wait_edge;
 
+/* Before anything else here, as often as one likes: a forked child can use the
+ * check as well. */
+void mtci_thread_begin(void);
+
 /* Notes what the call waits for, and keeps the parent's flight. False: that
  * would be its own load. Either way, end follows. */
 bool mtci_wait_edge_add(mtci_wait_edge *edge, struct mtci_flight *flight);
