@@ -25,13 +25,13 @@ typedef struct holder {
     mtc_cache *cache;
     mtc_queue *queue;
     mtct_heard heard;
-    mtc_load *later;
+    _Atomic(mtc_load *) later; /* set by a loader thread */
 } holder;
 
 static mtc_status load_later(mtc_load *load, void *ctx)
 {
     holder *holder = ctx;
-    holder->later = load;
+    atomic_store(&holder->later, load);
     return MTC_PENDING;
 }
 
@@ -60,10 +60,10 @@ static mtc_status hold(fault_rig *rig, holder *holder)
         status = mtc_queue_open(holder->cache, &holder->queue);
     if (status == MTC_OK)
         status = begin(holder->queue, load_later, holder, &holder->heard);
-    while (status == MTC_PENDING && !holder->later &&
+    while (status == MTC_PENDING && !atomic_load(&holder->later) &&
            holder->heard.count == 0) {
         mtc_queue_drain(holder->queue);
-        if (!holder->later && holder->heard.count == 0)
+        if (!atomic_load(&holder->later) && holder->heard.count == 0)
             mtc_queue_wait(holder->queue, 50);
     }
     return status;
@@ -71,8 +71,9 @@ static mtc_status hold(fault_rig *rig, holder *holder)
 
 static void let_go(holder *holder)
 {
-    if (holder->later)
-        mtc_load_answer(holder->later, load_loaded(holder->later, NULL));
+    mtc_load *later = atomic_load(&holder->later);
+    if (later)
+        mtc_load_answer(later, load_loaded(later, NULL));
     if (holder->queue)
         assert_int_equal(mtc_queue_close(&holder->queue), MTC_OK);
     if (holder->cache)
