@@ -14,7 +14,8 @@
 #include "support/redis_rig.h"
 #include "support/tier_call.h"
 
-#define SWITCH_MS 15000
+#define SWITCH_MS 15000 /* when the master was killed */
+#define MOVE_MS   5000  /* when they were told to */
 #define ROLE_MS   1000
 
 /* How long the old master may go on as one, at most. */
@@ -41,20 +42,38 @@ static void stop_sentinels(soak_rig *rig)
     sentinel_rig_stop(&rig->sentinels);
 }
 
-static bool is_master(const test_server *server)
+/* Whether an item of what a server answers is a text. */
+static bool answers(const test_server *server, const char *words, size_t item,
+                    const char *wanted)
 {
     char failure[MTCI_CALL_FAILURE_SIZE];
-    mtci_reply role;
+    mtci_reply reply;
     mtci_redis_client *client = redis_rig_client(server->port);
     mtc_status status =
-        mtci_redis_call(client, redis_rig_command(MTCI_REPLY_ARRAY, "ROLE"),
-                        mtci_boot_ms() + ROLE_MS, failure, &role);
-    bool is_so =
-        status == MTC_OK && role.count > 0 &&
-        mtci_slices_equal(mtci_reply_slice(&role.items[0]), mtc_str("master"));
-    mtci_reply_fini(&role);
+        mtci_redis_call(client,
+                        redis_rig_command(MTCI_REPLY_ARRAY | MTCI_REPLY_NIL,
+                                          words),
+                        mtci_boot_ms() + ROLE_MS, failure, &reply);
+    bool does = status == MTC_OK && reply.count > item &&
+                mtci_slices_equal(mtci_reply_slice(&reply.items[item]),
+                                  mtc_str(wanted));
+    mtci_reply_fini(&reply);
     mtci_client_free(client);
-    return is_so;
+    return does;
+}
+
+static bool is_master(const test_server *server)
+{
+    return answers(server, "ROLE", 0, "master");
+}
+
+/* Whether a sentinel names it. */
+static bool is_named(const soak_rig *rig, const test_server *server)
+{
+    char port[16];
+    snprintf(port, sizeof port, "%d", server->port);
+    return answers(&rig->sentinels.sentinels[0],
+                   "SENTINEL GET-MASTER-ADDR-BY-NAME mymaster", 1, port);
 }
 
 /* The one of the two servers that says so of itself; 2: both do, or none. */
@@ -67,13 +86,15 @@ static unsigned master_of(const soak_rig *rig)
     return is_first ? 0 : 1;
 }
 
-/* Waits until this server says that it is a master; false: the sentinels take
- * too long, or have given up. The old one may say so for some seconds more. */
-static bool await_master(soak_rig *rig, unsigned server)
+/* Waits until this server is named, and says that it is a master; false: the
+ * sentinels take too long, or have given up. The old one may say so of itself
+ * for some seconds more. */
+static bool await_master(soak_rig *rig, unsigned server, int64_t wait_ms)
 {
-    int64_t until_ms = mtci_boot_ms() + SWITCH_MS;
+    int64_t until_ms = mtci_boot_ms() + wait_ms;
     while (mtci_boot_ms() < until_ms) {
-        if (is_master(&rig->sentinels.servers[server]))
+        const test_server *heir = &rig->sentinels.servers[server];
+        if (is_master(heir) && is_named(rig, heir))
             return true;
         soak_rig_nap(rig, 20, 30);
     }
@@ -95,7 +116,7 @@ static void demote(soak_rig *rig, unsigned server)
 static bool kill_master(soak_rig *rig, unsigned master)
 {
     test_server_kill(&rig->sentinels.servers[master]);
-    bool is_switched = await_master(rig, 1 - master);
+    bool is_switched = await_master(rig, 1 - master, SWITCH_MS);
     soak_rig_nap(rig, 0, 500);
     if (!test_server_restart(&rig->sentinels.servers[master]))
         return false;
@@ -112,7 +133,7 @@ static bool move_master(soak_rig *rig, unsigned master)
                   text, sizeof text);
     mtci_client_free(sentinel);
     soak_rig_nap(rig, 50, 200);
-    if (strcmp(text, "+OK") != 0 || !await_master(rig, 1 - master))
+    if (strcmp(text, "+OK") != 0 || !await_master(rig, 1 - master, MOVE_MS))
         return false;
     soak_rig_nap(rig, 0, SPLIT_MS_MAX);
     demote(rig, master);

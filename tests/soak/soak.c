@@ -32,7 +32,7 @@
 
 typedef struct settings {
     uint64_t seed;
-    int64_t seconds;
+    double seconds;       /* for each fault */
     int64_t late_ms_max;  /* of 999 calls in a thousand */
     int64_t worst_ms_max; /* of all calls */
     const char *names[FAULTS_MAX];
@@ -147,10 +147,10 @@ static void end_workers(run *run)
 
 /* -- one fault ------------------------------------------------------------ */
 
-static void inject_for(run *run, int64_t seconds)
+static void inject_for(run *run, double seconds)
 {
     soak_rig *rig = &run->rig;
-    int64_t until_ms = mtci_boot_ms() + seconds * 1000;
+    int64_t until_ms = mtci_boot_ms() + (int64_t)(seconds * 1000);
     int64_t late_ms = until_ms + FIRST_MS; /* there must be one */
     while (mtci_boot_ms() < (run->injected > 0 ? until_ms : late_ms) &&
            !run->is_broken) {
@@ -257,7 +257,7 @@ static bool read_settings(int argc, char **argv, settings *settings)
     for (int i = 1; i < argc; i++) {
         bool has_next = i + 1 < argc;
         if (has_next && strcmp(argv[i], "--seconds") == 0)
-            settings->seconds = atoll(argv[++i]);
+            settings->seconds = atof(argv[++i]);
         else if (has_next && strcmp(argv[i], "--seed") == 0)
             settings->seed = strtoull(argv[++i], NULL, 10);
         else if (has_next && strcmp(argv[i], "--late") == 0)
@@ -275,19 +275,19 @@ static bool read_settings(int argc, char **argv, settings *settings)
 static void tell_how_to_repeat(const char *program, const settings *settings,
                                const char *name)
 {
-    printf("  again: %s --seed %llu --seconds %lld --late %lld --worst %lld "
+    printf("  again: %s --seed %llu --seconds %g --late %lld --worst %lld "
            "%s\n",
-           program, (unsigned long long)settings->seed,
-           (long long)settings->seconds, (long long)settings->late_ms_max,
-           (long long)settings->worst_ms_max, name);
+           program, (unsigned long long)settings->seed, settings->seconds,
+           (long long)settings->late_ms_max, (long long)settings->worst_ms_max,
+           name);
 }
 
 static int run_all(const char *program, const settings *settings)
 {
     unsigned ran = 0, wrong = 0;
     const soak_fault *fault;
-    printf("seed %llu, %lld s for each fault\n",
-           (unsigned long long)settings->seed, (long long)settings->seconds);
+    printf("seed %llu, %g s for each fault\n",
+           (unsigned long long)settings->seed, settings->seconds);
     printf("%-9s %7s %10s %7s %8s %8s %6s %7s %7s\n", "fault", "seconds",
            "calls", "faults", "loads", "slowest", "p99.9", "latest", "stall");
     for (unsigned i = 0; (fault = soak_fault_get(i)) != NULL; i++) {
