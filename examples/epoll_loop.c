@@ -76,7 +76,7 @@ int main(void)
 {
     program program = {0};
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
-    struct itimerspec after = {{0, 0}, {0, 20000000}};
+    struct itimerspec after = {{0, 20000000}, {0, 20000000}};
     int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     int timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
     if (open_all(&program) != 0)
