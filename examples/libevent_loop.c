@@ -59,8 +59,7 @@ static void call_all(program *program)
 
 static void source_answers(evutil_socket_t fd, short what, void *ctx)
 {
-    (void)fd;
-    (void)what;
+    (void)fd, (void)what;
     answer_all(ctx);
 }
 
@@ -82,17 +81,18 @@ static int close_all(program *program)
 
 int main(void)
 {
-    static program program;
+    program program = {.base = event_base_new()};
     mtc_libevent adapter;
     struct timeval after = {0, 20000};
-    program.base = event_base_new();
-    if (open_all(&program) != 0 ||
-        mtc_libevent_start(&adapter, program.base, program.queue) != 0)
+    struct event *source;
+    if (open_all(&program) ||
+        mtc_libevent_start(&adapter, program.base, program.queue))
         return 1;
-    event_base_once(program.base, -1, EV_TIMEOUT, source_answers, &program,
-                    &after);
+    source = event_new(program.base, -1, EV_PERSIST, source_answers, &program);
+    event_add(source, &after);
     call_all(&program);
     event_base_dispatch(program.base);
+    event_free(source);
     mtc_libevent_stop(&adapter);
     event_base_free(program.base);
     return close_all(&program);

@@ -402,7 +402,7 @@ static void a_hanging_server_is_an_error_at_the_deadline(void **state)
 {
     rig *rig = *state;
     mtc_stream_options options = MTC_STREAM_OPTIONS_INIT;
-    options.deadline_ms = 50;
+    options.deadline_ms = 500;
     mtc_stream *stream = open_stream(rig, &options);
     mtc_stream_batch *batch;
     mtc_field field = {mtc_str("n"), mtc_str("v")};
