@@ -191,7 +191,7 @@ static void open_cache(rig *rig)
     mtc_error error;
     mtc_cache_options options = MTC_CACHE_OPTIONS_INIT;
     int size = snprintf(url, sizeof url,
-                        "redis://127.0.0.1:%d?ping=0s&deadline=10s&prefix=",
+                        "redis://127.0.0.1:%d?ping=0s&deadline=60s&prefix=",
                         fake_server_port(rig->server));
     rig->prefix = draw(&rig->seed, 0);
     if (rig->prefix.size > PREFIX_MAX)
@@ -290,6 +290,17 @@ static void no_byte_of_a_key_ends_its_command(void **state)
 
 /* -- streams -------------------------------------------------------------- */
 
+/* With patience for a busy machine. */
+static mtc_stream *open_stream(rig *rig, mtc_slice key)
+{
+    mtc_stream *stream;
+    mtc_stream_options options = MTC_STREAM_OPTIONS_INIT;
+    options.deadline_ms = 60000;
+    assert_int_equal(mtc_stream_open(rig->cache, key, &options, NULL, &stream),
+                     MTC_OK);
+    return stream;
+}
+
 static void use_stream(rig *rig)
 {
     size_t next = 0;
@@ -298,12 +309,10 @@ static void use_stream(rig *rig)
     text name = draw(&rig->seed, 1);
     text bytes = draw(&rig->seed, 0);
     mtc_slice at = slice_of(&key);
-    mtc_stream *stream;
     mtc_stream_batch *batch;
     mtc_stream_id id = {0, 0};
     const mtc_field field = {slice_of(&name), slice_of(&bytes)};
-    assert_int_equal(mtc_stream_open(rig->cache, at, NULL, NULL, &stream),
-                     MTC_OK);
+    mtc_stream *stream = open_stream(rig, at);
     assert_int_equal(mtc_stream_publish(stream, &field, 1, NULL), MTC_OK);
     EXPECT(WORD("XADD"), at, WORD("MAXLEN"), WORD("~"), WORD("1000"), WORD("*"),
            field.name, field.value);
@@ -342,13 +351,11 @@ static void use_group(rig *rig)
     text consumer = draw(&rig->seed, 1);
     mtc_slice at = slice_of(&key);
     const mtc_group_names names = {slice_of(&name), slice_of(&consumer)};
-    mtc_stream *stream;
     mtc_group *group;
     mtc_group_summary summary;
     mtc_stream_batch *batch;
     mtc_stream_id id = {0, 0};
-    assert_int_equal(mtc_stream_open(rig->cache, at, NULL, NULL, &stream),
-                     MTC_OK);
+    mtc_stream *stream = open_stream(rig, at);
     assert_int_equal(mtc_group_open(stream, &names, NULL, NULL, &group),
                      MTC_OK);
     assert_int_equal(mtc_group_create(group), MTC_OK);

@@ -52,7 +52,7 @@ static void begin(rig *rig, const char *answer)
     snprintf(url, sizeof url, "redis://127.0.0.1:%d?ping=0s",
              fake_server_port(rig->server));
     options.tiers = url;
-    patient.deadline_ms = 10000;
+    patient.deadline_ms = 60000;
     assert_int_equal(mtc_cache_open(&options, NULL, &rig->cache), MTC_OK);
     assert_int_equal(mtc_stream_open(rig->cache, mtc_str("s"), &patient, NULL,
                                      &rig->stream),
