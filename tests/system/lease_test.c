@@ -217,9 +217,9 @@ static void what_was_removed_elsewhere_meanwhile_is_not_stored(void **state)
 static void a_lease_is_renewed_while_its_load_runs(void **state)
 {
     (void)state;
-    strategy.lease_ms = 300;
+    strategy.lease_ms = 1000;
     start_two();
-    usleep(900000); /* three lives of a lease */
+    usleep(1800000); /* nearly two lives of a lease */
     assert_int_equal(shared->loads, 1);
     mtct_stop_open(&shared->door);
     expect(0, MTC_OK);
