@@ -17,9 +17,15 @@
 
 #define WAIT_MS_MAX 30000
 
-/* From here on they are SQLite's, many and alike: one in STEP fails. */
+/* From here on they are SQLite's, many and alike: one in STEP fails. The thread
+ * sanitizer takes its time. */
+#ifdef __SANITIZE_THREAD__
+#define FAILURES_MANY 15
+#define STEP          41
+#else
 #define FAILURES_MANY 60
 #define STEP          11
+#endif
 
 static void nap(void)
 {
@@ -334,6 +340,9 @@ static bool sweep_once(const fault_sweep *sweep, const fault_call *call, long n,
 void fault_sweep_calls(const fault_sweep *sweep, const fault_call *calls)
 {
     long failures = 0;
+    fault_rig first; /* what a program keeps for good is made now */
+    open_rig(&first, sweep->tiers);
+    close_rig(&first);
     for (const fault_call *call = calls; call->name; call++) {
         for (int mode = 0; mode < 2 - call->waits; mode++) {
             for (long n = 1; sweep_once(sweep, call, n, mode == 1);
