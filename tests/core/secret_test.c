@@ -34,7 +34,7 @@ static bool shows(const char *text)
 {
     char part[WINDOW + 1] = "";
     for (size_t i = 0; i + WINDOW < sizeof SECRET; i++) {
-        memcpy(part, SECRET + i, WINDOW);
+        memcpy(part, &SECRET[i], WINDOW);
         if (strcasestr(text, part))
             return true;
     }

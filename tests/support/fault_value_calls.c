@@ -106,7 +106,7 @@ static mtc_status compress_as(mtc_compression method)
     mtc_value value;
     mtc_frame out;
     mtc_frame frame = {.value = mtc_bytes(bytes, sizeof(bytes))};
-    if (!mtci_compress_has(method))
+    if (!mtci_compress_has((int)method))
         return MTC_OK;
     frame_rig_text(bytes, sizeof(bytes));
     mtc_status status = mtc_frame_compress(&frame, method, &value);
