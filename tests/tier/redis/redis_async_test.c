@@ -18,6 +18,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "support/callers.h"
 #include "support/queue_rig.h"
 #include "support/redis_cluster.h"
 #include "support/redis_rig.h"
@@ -230,6 +231,25 @@ static void a_server_that_hangs_up_leaves_the_descriptor_quiet(void **state)
     close_cache();
 }
 
+/* The keeper leaves tiers alone that a queue has just driven, and no longer. */
+static void an_owner_who_stops_draining_is_stood_in_for(void **state)
+{
+    (void)state;
+    test_server_require(TEST_REDIS);
+    open_cache(server.url, 60000);
+    begin_gets(1);
+    assert_int_equal(loop(1, 10000), 1);
+    atomic_store(&others_drive, true);
+    test_server_pause(&server);
+    begin_gets(1);
+    mtc_queue_drain(queue);
+    test_server_resume(&server);
+    mtct_asked_await(cache, 0);
+    assert_int_equal(loop(1, 10000), 1);
+    assert_true(all[0].status >= 0);
+    close_cache();
+}
+
 static void a_silent_server_is_given_up_at_the_deadline(void **state)
 {
     (void)state;
@@ -305,6 +325,7 @@ int main(void)
         cmocka_unit_test(ten_thousand_calls_may_be_outstanding),
         cmocka_unit_test(many_keys_are_one_call),
         cmocka_unit_test(a_silent_server_is_given_up_at_the_deadline),
+        cmocka_unit_test(an_owner_who_stops_draining_is_stood_in_for),
         cmocka_unit_test(a_server_that_hangs_up_leaves_the_descriptor_quiet),
         cmocka_unit_test(
             a_server_that_is_killed_fails_the_calls_and_comes_back),
