@@ -352,3 +352,11 @@ void fault_sweep_calls(const fault_sweep *sweep, const fault_call *calls)
     }
     print_message("%ld failures over \"%s\"\n", failures, sweep->tiers);
 }
+
+void fault_sweep_cache(const fault_sweep *sweep)
+{
+    fault_sweep_calls(sweep, fault_cache_calls);
+    fault_sweep_calls(sweep, fault_load_calls);
+    fault_sweep_calls(sweep, fault_queue_calls);
+    fault_sweep_calls(sweep, fault_lease_calls);
+}

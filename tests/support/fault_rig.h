@@ -71,6 +71,9 @@ typedef struct fault_sweep {
 /* Sweeps over every call of a table. */
 void fault_sweep_calls(const fault_sweep *sweep, const fault_call *calls);
 
+/* The same for every table of a cache's calls. */
+void fault_sweep_cache(const fault_sweep *sweep);
+
 /* -- for the calls -------------------------------------------------------- */
 
 /* Notes what was handed out and gives it back; returns the status. */

@@ -15,19 +15,10 @@
 #include "support/fault_rig.h"
 #include "support/server.h"
 
-static void sweep_one(const char *tiers, const fault_call *calls)
+static fault_sweep sweep_of(const char *tiers)
 {
-    const fault_sweep sweep = {tiers, mtct_alloc_arm, mtct_alloc_disarm,
-                               mtct_alloc_live};
-    fault_sweep_calls(&sweep, calls);
-}
-
-static void sweep_all(const char *tiers)
-{
-    sweep_one(tiers, fault_cache_calls);
-    sweep_one(tiers, fault_load_calls);
-    sweep_one(tiers, fault_queue_calls);
-    sweep_one(tiers, fault_lease_calls);
+    return (fault_sweep){tiers, mtct_alloc_arm, mtct_alloc_disarm,
+                         mtct_alloc_live};
 }
 
 static void sweep_server(test_server_kind kind, const char *params)
@@ -38,9 +29,10 @@ static void sweep_server(test_server_kind kind, const char *params)
     assert_true(test_server_start(&server, kind, NULL));
     snprintf(tiers, sizeof(tiers), "memory?size=1MiB %s?deadline=5s%s",
              server.url, params);
-    sweep_all(tiers);
+    fault_sweep sweep = sweep_of(tiers);
+    fault_sweep_cache(&sweep);
     if (kind == TEST_REDIS)
-        sweep_one(tiers, fault_stream_calls);
+        fault_sweep_calls(&sweep, fault_stream_calls);
     test_server_stop(&server);
 }
 

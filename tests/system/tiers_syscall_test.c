@@ -32,10 +32,7 @@ static void arm_moving(long n, bool goes_on)
 static void sweep_making(const char *tiers)
 {
     const fault_sweep sweep = {tiers, arm_making, mtct_calls_disarm, NULL};
-    fault_sweep_calls(&sweep, fault_cache_calls);
-    fault_sweep_calls(&sweep, fault_load_calls);
-    fault_sweep_calls(&sweep, fault_queue_calls);
-    fault_sweep_calls(&sweep, fault_lease_calls);
+    fault_sweep_cache(&sweep);
     if (strstr(tiers, "redis:"))
         fault_sweep_calls(&sweep, fault_stream_calls);
 }
