@@ -33,10 +33,13 @@ static struct registry {
     mtci_waiter *waiters;
 } registry = {.once = PTHREAD_ONCE_INIT, .mutex = PTHREAD_MUTEX_INITIALIZER};
 
-static bool holds_any(const mtci_pins *pins)
+/* A bit for each slot that may have been used: there are some from the
+ * beginning. */
+static uint64_t slots_of(const mtci_pins *pins)
 {
     unsigned seen = atomic_load_explicit(&pins->seen, memory_order_relaxed);
-    return pins->free != UINT64_MAX >> (MTCI_PINS - seen);
+    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
+    return UINT64_MAX >> (MTCI_PINS - seen);
 }
 
 /* The thread ends. Destructors of the program's that come later may yet give
@@ -45,7 +48,8 @@ static bool holds_any(const mtci_pins *pins)
 static void give_back(void *record)
 {
     mtci_pins *pins = record;
-    if (holds_any(pins) && pins->rounds < ROUNDS_MAX) {
+    bool holds_any = pins->free != slots_of(pins);
+    if (holds_any && pins->rounds < ROUNDS_MAX) {
         pins->rounds++;
         if (pthread_setspecific(registry.key, pins) == 0)
             return;
@@ -85,7 +89,7 @@ static void forget(mtci_pins *pins)
     unsigned seen = atomic_load_explicit(&pins->seen, memory_order_relaxed);
     for (unsigned i = 0; i < seen; i++)
         atomic_store_explicit(&pins->at[i], NULL, memory_order_relaxed);
-    pins->free = UINT64_MAX >> (MTCI_PINS - seen);
+    pins->free = slots_of(pins);
     pins->rounds = 0;
     atomic_store_explicit(&pins->visited, NULL, memory_order_relaxed);
     atomic_store_explicit(&pins->is_taken, false, memory_order_relaxed);
