@@ -8,12 +8,16 @@
 
 #include "mtc/strategy.h"
 
-static void keep(mtct_mute *mute, mtc_request *request)
+static bool keep(mtct_mute *mute, mtc_verb verb, mtc_request *request)
 {
     pthread_mutex_lock(&mute->mutex);
-    request->link = mute->kept;
-    mute->kept = request;
+    bool is_kept = mute->kept_verbs & MTCT_MUTE(verb);
+    if (is_kept) {
+        request->link = mute->kept;
+        mute->kept = request;
+    }
     pthread_mutex_unlock(&mute->mutex);
+    return is_kept;
 }
 
 static void mute_submit(mtc_tier *tier, mtc_verb verb,
@@ -22,9 +26,7 @@ static void mute_submit(mtc_tier *tier, mtc_verb verb,
     mtct_mute *mute = (mtct_mute *)tier;
     mtc_status status = verb == MTC_VERB_READ ? MTC_MISS : MTC_OK;
     for (size_t i = 0; i < count; i++) {
-        if (mute->kept_verbs & MTCT_MUTE(verb))
-            keep(mute, requests[i]);
-        else
+        if (!keep(mute, verb, requests[i]))
             mtc_request_complete(requests[i], status, NULL);
         atomic_fetch_add(&mute->counts[verb], 1);
     }
@@ -66,6 +68,14 @@ void mtct_mute_answer(mtct_mute *mute, mtc_status status)
         mtc_request_complete(kept, status, status < 0 ? "mute" : NULL);
         kept = next;
     }
+}
+
+void mtct_mute_release(mtct_mute *mute, mtc_status status)
+{
+    pthread_mutex_lock(&mute->mutex);
+    mute->kept_verbs = 0;
+    pthread_mutex_unlock(&mute->mutex);
+    mtct_mute_answer(mute, status);
 }
 
 static void mute_close(mtc_tier *tier)

@@ -16,7 +16,7 @@
 typedef struct mtct_mute {
     mtc_tier tier;
     unsigned kept_verbs;
-    pthread_mutex_t mutex;      /* guards kept */
+    pthread_mutex_t mutex;      /* guards both kept */
     mtc_request *kept;          /* through link, the youngest first */
     _Atomic uint64_t counts[4]; /* of requests, by verb */
     pthread_t maker;
@@ -31,5 +31,9 @@ void mtct_mute_answer_one(mtct_mute *mute, mtc_request *request,
 
 /* Answers all that is kept. */
 void mtct_mute_answer(mtct_mute *mute, mtc_status status);
+
+/* Likewise, and keeps nothing from here on: not even what the cache's own
+ * thread sends meanwhile for a removal that is owed. */
+void mtct_mute_release(mtct_mute *mute, mtc_status status);
 
 #endif

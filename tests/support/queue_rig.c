@@ -88,7 +88,7 @@ void mtct_queue_rig_init(mtct_queue_rig *rig)
 void mtct_queue_rig_fini(mtct_queue_rig *rig)
 {
     if (rig->cache)
-        mtct_mute_answer(rig->mute, MTC_MISS);
+        mtct_mute_release(rig->mute, MTC_MISS);
     if (rig->queue)
         assert_int_equal(mtc_queue_close(&rig->queue), MTC_OK);
     if (rig->cache)
