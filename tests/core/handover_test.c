@@ -18,7 +18,7 @@
 #define SOME 12
 
 static mtct_cache fixture;
-static mtct_stop at_loader;
+static mtct_stop at_loader, at_heir;
 static _Atomic uint64_t loads;
 static mtct_caller plain[SOME];
 static mtct_caller loading[SOME];
@@ -27,7 +27,7 @@ static int setup(void **state)
 {
     (void)state;
     mtct_cache_init(&fixture);
-    at_loader = (mtct_stop){0};
+    at_loader = at_heir = (mtct_stop){0};
     loads = 0;
     return 0;
 }
@@ -58,6 +58,12 @@ static mtc_status load_value(mtc_load *load, void *ctx)
 {
     atomic_fetch_add(&loads, 1);
     return mtc_load_set_value(load, mtc_str(ctx));
+}
+
+static mtc_status load_when_let(mtc_load *load, void *ctx)
+{
+    mtct_stop_here(&at_heir);
+    return load_value(load, ctx);
 }
 
 static mtc_status load_and_exit(mtc_load *load, void *ctx)
@@ -215,12 +221,14 @@ static void an_heir_whose_deadline_has_passed_lets_the_next_go_on(void **state)
     hasty.call.deadline_ms = 1;
     mtct_callers_start(plain, SOME, hasty);
     mtct_followers_await(fixture.cache, SOME);
-    mtct_callers_start(loading, SOME, caller(load_value));
+    mtct_callers_start(loading, SOME, caller(load_when_let));
     mtct_followers_await(fixture.cache, 2 * SOME);
     atomic_fetch_add(&fixture.clock.now_ms, 1);
     mtct_stop_open(&at_loader);
     mtct_caller_join(&leader);
+    /* Nobody has the value before they have all looked. */
     mtct_callers_join(plain, SOME);
+    mtct_stop_open(&at_heir);
     mtct_callers_join(loading, SOME);
     mtct_assert_all_got(plain, SOME, MTC_E_TIMEOUT, "");
     mtct_assert_all_got(loading, SOME, MTC_OK, "value");
