@@ -316,6 +316,9 @@ static mtci_ask_next follow(mtci_ask *ask)
         }
         mtc_status why = give_up(ask, &left_ms);
         mtci_ask_next next = mtci_ask_step(ask, why, &left_ms);
+        /* The seat may have come later than the look at the clock. */
+        if (next == MTCI_LEAD && (why = give_up(ask, &left_ms)) != MTC_OK)
+            next = mtci_ask_step(ask, why, &left_ms);
         if (next != MTCI_WAIT)
             return next;
         mtci_word_wait(&flight->word, word, left_ms);
