@@ -16,8 +16,9 @@ COLUMNS_MAX = 80
 PARAMETERS_MAX = 5
 NESTING_MAX = 3
 
-# What is no parameter of its own: the context of a callback, a line of a file.
-SECOND_HALF = re.compile(r"void \*(?:\w+_)?ctx$|int line$")
+# What is no parameter of its own: the context of a callback, a line of a file,
+# how many items there are.
+SECOND_HALF = re.compile(r"void \*(?:\w+_)?ctx$|int line$|size_t count$")
 CONTROL = re.compile(r"\b(?:if|for|while|switch|[A-Z][A-Z_]+)\s*$")
 
 

@@ -280,6 +280,34 @@ MTC_API mtc_status mtc_cache_get_many_async(mtc_queue *queue, mtc_item *items,
                                             mtc_many_done done, void *ctx);
 
 /**
+ * Begins to get many keys, or to load and store them, as
+ * mtc_cache_get_or_load_many_with: what no tier has and nobody else is loading
+ * is loaded in one call of the bulk loader. With a strategy that has time-outs,
+ * early refresh or a lease that runs on a thread of the cache; else a drain
+ * calls it, when a load may run.
+ *
+ * @param queue the queue.
+ * @param items the keys; as of mtc_cache_get_many_async.
+ * @param count how many.
+ * @param call options, borrowed; NULL: none.
+ * @param loader the bulk loader; it may answer later through its tokens.
+ * @param loader_ctx handed to loader.
+ * @param done called once, by a drain.
+ * @param ctx handed to done.
+ * @return MTC_PENDING; negative as mtc_cache_get_async, done never called.
+ *
+ * **Returns** as mtc_cache_get_many_async; each item as from
+ * mtc_cache_get_or_load_many_with. When the loader ends its thread,
+ * MTC_E_CANCELLED.
+ * **Threads** the owner.
+ * **Blocks** as the loader does, within a drain.
+ * **Since** 0.1
+ */
+MTC_API mtc_status mtc_cache_get_or_load_many_async(
+    mtc_queue *queue, mtc_item *items, size_t count, const mtc_call *call,
+    mtc_bulk_loader loader, void *loader_ctx, mtc_many_done done, void *ctx);
+
+/**
  * Begins to set many keys, as mtc_cache_set_many_with.
  *
  * @param queue the queue.

@@ -11,6 +11,7 @@
 #include "core/load.h"
 #include "core/queue.h"
 #include "core/search.h"
+#include "core/turn.h"
 
 typedef enum { FOLLOWS, LEADS, WAITS_FOR_TURN, LOADS, IS_OVER } ask_state;
 
@@ -21,8 +22,7 @@ typedef struct ask_task {
     bool is_searching;
     mtci_look look;
     mtci_search search;
-    mtci_turn turn; /* of its load */
-    _Atomic int turn_status;
+    mtci_task_turn turn; /* of its load */
     mtc_done done;
     char key[];
 } ask_task;
@@ -68,14 +68,6 @@ static void load(ask_task *a)
 
 /* -- the turn of its load -------------------------------------------------- */
 
-/* Any thread. */
-static void granted(mtci_turn *turn, mtc_status status)
-{
-    ask_task *a = (ask_task *)((char *)turn - offsetof(ask_task, turn));
-    atomic_store_explicit(&a->turn_status, status, memory_order_release);
-    mtci_task_answered(&a->task);
-}
-
 static void load_with_turn(ask_task *a, mtc_status status)
 {
     if (status == MTC_OK) {
@@ -89,24 +81,16 @@ static void load_with_turn(ask_task *a, mtc_status status)
 
 static void take_turn(ask_task *a, int64_t now_ms)
 {
-    mtci_loads *loads = a->ask.cache->loads;
     if (!mtci_load_needs_turn(&a->ask)) {
         load(a);
         return;
     }
-    a->turn = (mtci_turn){.granted = granted};
-    atomic_store_explicit(&a->turn_status, MTC_PENDING, memory_order_relaxed);
-    a->state = WAITS_FOR_TURN;
-    mtci_task_sent(&a->task, 1);
-    mtc_status status = mtci_loads_take(loads, &a->turn, now_ms);
-    if (status == MTC_PENDING) {
-        int64_t due_ms = a->turn.due_ms;
-        mtci_task_await(&a->task,
-                        a->ask.until_ms < due_ms ? a->ask.until_ms : due_ms);
-        return;
-    }
-    mtci_task_left(&a->task);
-    load_with_turn(a, status);
+    mtc_status status =
+        mtci_task_turn_take(&a->turn, &a->task, a->ask.until_ms, now_ms);
+    if (status == MTC_PENDING)
+        a->state = WAITS_FOR_TURN;
+    else
+        load_with_turn(a, status);
 }
 
 /* Others may load in its place. */
@@ -117,22 +101,11 @@ static void leave_untried(ask_task *a, mtc_status why)
     a->state = IS_OVER;
 }
 
-/* One that cannot be withdrawn is granted at this moment. */
 static void await_turn(ask_task *a, mtc_status why, int64_t now_ms)
 {
-    mtci_loads *loads = a->ask.cache->loads;
-    mtc_status status =
-        (mtc_status)atomic_load_explicit(&a->turn_status, memory_order_acquire);
-    bool is_due = why != MTC_OK || now_ms >= a->turn.due_ms;
-    if (status == MTC_PENDING && is_due &&
-        mtci_loads_withdraw(loads, &a->turn)) {
-        mtci_task_left(&a->task);
-        status = MTC_E_BUSY;
-    }
+    mtc_status status = mtci_task_turn_step(&a->turn, why, now_ms);
     if (status == MTC_PENDING)
         return;
-    if (why != MTC_OK && status == MTC_OK)
-        mtci_loads_give(loads);
     if (why != MTC_OK)
         leave_untried(a, why);
     else

@@ -6,11 +6,9 @@
  */
 #include <stdlib.h>
 
+#include "core/many.h"
 #include "core/queue.h"
 #include "core/write.h"
-
-/* Keys that are under way at a time, as in many.c. */
-#define WINDOW 1024u
 
 typedef struct write_task {
     mtci_task task;
@@ -51,7 +49,8 @@ static void begin_one(write_task *w, mtc_item *item, mtci_write *write)
 /* Begins the next of the items; before the first answer is looked at. */
 static void begin_window(write_task *w)
 {
-    w->size = w->count - w->at < WINDOW ? w->count - w->at : WINDOW;
+    w->size = w->count - w->at < MTCI_MANY_WINDOW ? w->count - w->at
+                                                  : MTCI_MANY_WINDOW;
     for (size_t i = 0; i < w->size; i++)
         begin_one(w, &w->items[w->at + i], &w->writes[i]);
     mtci_cache_report(w->first.cache);
@@ -99,13 +98,8 @@ static bool step(mtci_task *task, mtc_status why, int64_t now_ms)
 /* As the blocking calls say of all together. */
 static mtc_status sum_up(const write_task *w)
 {
-    if (w->task.why != MTC_OK)
-        return w->task.why;
-    for (size_t i = 0; i < w->count; i++) {
-        if (w->items[i].status != MTC_OK)
-            return MTC_PARTIAL;
-    }
-    return MTC_OK;
+    return w->task.why != MTC_OK ? w->task.why
+                                 : mtci_many_status(w->items, w->count);
 }
 
 static void tell(mtci_task *task)
@@ -142,7 +136,7 @@ static const mtci_task_ops write_ops = {step, tell, task_free};
 static mtc_status task_new(mtc_queue *queue, const mtci_ask *first,
                            size_t count, write_task **out)
 {
-    size_t window = count < WINDOW ? count : WINDOW;
+    size_t window = count < MTCI_MANY_WINDOW ? count : MTCI_MANY_WINDOW;
     write_task *w = calloc(1, sizeof(*w) + first->key.size);
     *out = w;
     if (!w)

@@ -264,10 +264,10 @@ static void run_behind(mtc_bulk *bulk)
         granted(&bulk->turn, status);
 }
 
-static void run_here(mtc_bulk *bulk, int cancel_state)
+static void run_here(mtc_bulk *bulk, bool needs_turn, int cancel_state)
 {
     mtc_status status = MTC_OK;
-    if (!mtci_thread_leads(bulk->cache)) {
+    if (needs_turn) {
         status = mtci_turn_take(bulk->cache, bulk->until_ms);
         bulk->has_turn = status == MTC_OK;
     }
@@ -328,7 +328,8 @@ static void part_leads(mtc_bulk *bulk, mtci_flight *flight)
     ask->key = mtci_flight_key(flight);
 }
 
-/* Takes the seat of an ask, which follows. */
+/* Takes the seat of an ask, which follows. A task does not take over again
+ * what it has given away: whoever vanished may have been its own loader. */
 static void replace(mtc_bulk *bulk, mtci_ask *ask)
 {
     mtci_flight *flight = ask->flight;
@@ -337,6 +338,8 @@ static void replace(mtc_bulk *bulk, mtci_ask *ask)
     pthread_mutex_lock(&flight->slot->mutex);
     flight->has_looked = true;
     flight->seat = &leader->party;
+    if (ask->party.task)
+        ask->party.has_loader = false;
     mtci_flight_follow_locked(flight, &ask->party);
     pthread_mutex_unlock(&flight->slot->mutex);
     ask->has_passed_on = true;
@@ -345,15 +348,19 @@ static void replace(mtc_bulk *bulk, mtci_ask *ask)
 
 bool mtci_bulk_load(mtci_ask *const *asks, size_t count, int cancel_state)
 {
-    mtc_bulk *bulk = bulk_new(asks[0], count, false);
+    mtci_ask *first = asks[0];
+    bool needs_turn = mtci_load_needs_turn(first);
+    mtc_bulk *bulk = bulk_new(first, count, false);
     if (!bulk)
         return false;
+    bulk->has_turn = first->has_turn;
+    first->has_turn = false;
     for (size_t i = 0; i < count; i++)
         replace(bulk, asks[i]);
-    if (mtci_is_background(&bulk->strategy) && !mtci_thread_leads(bulk->cache))
+    if (needs_turn && mtci_is_background(&bulk->strategy))
         run_behind(bulk);
     else
-        run_here(bulk, cancel_state);
+        run_here(bulk, needs_turn, cancel_state);
     return true;
 }
 

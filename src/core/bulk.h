@@ -18,8 +18,9 @@ typedef struct mtci_bulk_source {
 } mtci_bulk_source;
 
 /* Loads the keys of asks that lead and have looked in vain, and lets them
- * follow; in this thread, with the cancel state given, or behind it. False:
- * out of memory, nothing is done. */
+ * follow; in this thread, with the cancel state given, or behind it. The first
+ * ask may have a turn, which is for all; else one is waited for. False: out of
+ * memory, nothing is done. */
 bool mtci_bulk_load(mtci_ask *const *asks, size_t count, int cancel_state);
 
 /* Loads keys anew behind their caller, but for those that are in flight or

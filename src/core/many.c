@@ -42,9 +42,6 @@ static void below_fini(below *rest)
     free(rest->loads);
 }
 
-/* What memory did not have is marked with this until it is asked below. */
-#define NOT_YET MTC_PENDING
-
 /* What the first tier has no plain hit for. */
 static void find_item(const mtci_ask *first, mtc_item *item, uint64_t hash)
 {
@@ -80,10 +77,10 @@ static size_t find_hashed(const mtci_ask *first, mtc_item *items,
         if (status != MTC_MISS)
             mtc_value_free(&item->value);
         item->value = (mtc_value){0};
-        item->status = NOT_YET;
+        item->status = MTCI_MANY_NOT_YET;
         if (status != MTC_MISS || first->flags != 0 || cache->front_count > 1)
             find_item(first, item, hashes[i]);
-        missing += item->status == NOT_YET;
+        missing += item->status == MTCI_MANY_NOT_YET;
     }
     mtci_count_for(&cache->counters, mtci_self.pins, MTCI_COUNT_HITS, hits);
     return missing;
@@ -109,7 +106,7 @@ static void gather(const mtci_ask *first, mtc_item *items, size_t count,
                    below *rest)
 {
     for (size_t i = 0; i < count; i++) {
-        if (items[i].status != NOT_YET)
+        if (items[i].status != MTCI_MANY_NOT_YET)
             continue;
         mtci_ask ask = *first;
         mtci_ask_key(&ask, items[i].key);
@@ -239,7 +236,7 @@ static mtc_status get_below(const mtci_ask *first, mtc_item *items,
 static bool take_stale(const mtci_ask *ask, mtc_item *item)
 {
     mtci_result result = {0};
-    if (item->status != NOT_YET || ask->strategy->soft_ms != 0 ||
+    if (item->status != MTCI_MANY_NOT_YET || ask->strategy->soft_ms != 0 ||
         !mtci_chain_find(ask->cache, ask->key, ask->hash,
                          ask->flags | MTC_CALL_ACCEPT_STALE, &result))
         return false;
@@ -275,15 +272,20 @@ static size_t refresh(const mtci_ask *first, mtc_item *items, size_t count)
     return taken;
 }
 
-static mtc_status get_window(const mtci_ask *first, mtc_item *items,
-                             size_t count, mtci_pins **pins)
+size_t mtci_many_find(const mtci_ask *first, mtc_item *items, size_t count)
 {
     size_t missing = 0;
     for (size_t at = 0; at < count; at += FIND_CHUNK) {
         size_t size = count - at < FIND_CHUNK ? count - at : FIND_CHUNK;
         missing += find_some(first, items + at, size);
     }
-    missing -= refresh(first, items, count);
+    return missing - refresh(first, items, count);
+}
+
+static mtc_status get_window(const mtci_ask *first, mtc_item *items,
+                             size_t count, mtci_pins **pins)
+{
+    size_t missing = mtci_many_find(first, items, count);
     if (missing == 0)
         return MTC_OK;
     mtci_cache_stay(first->cache, pins);
@@ -291,7 +293,7 @@ static mtc_status get_window(const mtci_ask *first, mtc_item *items,
     if (status == MTC_OK)
         return MTC_OK;
     for (size_t i = 0; i < count; i++) {
-        if (items[i].status != NOT_YET)
+        if (items[i].status != MTCI_MANY_NOT_YET)
             continue;
         items[i].status = status;
         mtci_count(&first->cache->counters, MTCI_COUNT_ERRORS);

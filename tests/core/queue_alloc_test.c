@@ -69,6 +69,22 @@ static mtc_status begin_many(void)
                                     &heard);
 }
 
+static mtc_status load_bulk(mtc_bulk *bulk, void *ctx)
+{
+    (void)ctx;
+    for (size_t i = 0; i < mtc_bulk_count(bulk); i++)
+        mtc_load_set_value(mtc_bulk_load(bulk, i), mtc_str("v"));
+    return MTC_OK;
+}
+
+static mtc_status begin_load_many(void)
+{
+    items[0] = (mtc_item){.key = mtc_str("la")};
+    items[1] = (mtc_item){.key = mtc_str("lb")};
+    return mtc_cache_get_or_load_many_async(queue, items, 2, NULL, load_bulk,
+                                            NULL, mtct_hear_many, &heard);
+}
+
 static mtc_status begin_set_many(void)
 {
     items[0] = (mtc_item){.key = mtc_str("a"), .bytes = mtc_str("v")};
@@ -121,6 +137,7 @@ static void many_keys_without_memory_are_told(void **state)
 {
     (void)state;
     sweep(begin_many);
+    sweep(begin_load_many);
     sweep(begin_set_many);
 }
 

@@ -28,7 +28,7 @@
 #define OWNERS   2
 #define BLOCKERS 2
 #define CALLS    60 /* of each thread */
-#define TOKENS   (OWNERS * CALLS + BLOCKERS * CALLS)
+#define TOKENS   (2 * OWNERS * CALLS + BLOCKERS * CALLS)
 
 static mtct_cache fixture;
 static uint64_t seed;
@@ -85,6 +85,23 @@ static mtc_status load_somehow(mtc_load *load, void *ctx)
     default:
         return mtc_load_set_value(load, mtc_load_key(load));
     }
+}
+
+/* Some of them somehow, or all of them later. */
+static mtc_status load_many_somehow(mtc_bulk *bulk, void *ctx)
+{
+    size_t count = mtc_bulk_count(bulk);
+    bool is_late = any_of(3) == 0;
+    (void)ctx;
+    dawdle();
+    for (size_t i = 0; i < count; i++) {
+        mtc_load *load = mtc_bulk_load(bulk, i);
+        if (is_late)
+            leave_token(load);
+        else if (any_of(4) > 0)
+            mtc_load_set_value(load, mtc_load_key(load));
+    }
+    return is_late ? MTC_PENDING : any_of(3) == 0 ? MTC_E_DENIED : MTC_OK;
 }
 
 static mtc_load *take_token(void)
@@ -145,7 +162,7 @@ static mtc_status begin(owner *owner, int i, mtc_slice key)
     mtc_call call = MTC_CALL_INIT;
     if (any_of(4) == 0)
         call.deadline_ms = 1 + (int64_t)any_of(20);
-    switch (any_of(8)) {
+    switch (any_of(10)) {
     case 0:
         return mtc_cache_remove_async(queue, key, &call, mtct_hear, heard);
     case 1:
@@ -157,6 +174,12 @@ static mtc_status begin(owner *owner, int i, mtc_slice key)
                                         hear_many, heard);
     case 3:
         return mtc_cache_get_async(queue, key, &call, mtct_hear, heard);
+    case 4:
+        owner->items[i][0].key = key;
+        owner->items[i][1].key = mtc_str(keys[any_of(KEYS)]);
+        return mtc_cache_get_or_load_many_async(queue, owner->items[i], 2,
+                                                &call, load_many_somehow, NULL,
+                                                hear_many, heard);
     default:
         return mtc_cache_get_or_load_async(queue, key, &call, load_somehow,
                                            NULL, mtct_hear, heard);

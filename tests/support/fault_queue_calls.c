@@ -259,6 +259,44 @@ static mtc_status freshen_behind(fault_rig *rig)
     return load_as(rig, "s", load_other_etag, &strategy);
 }
 
+/* What may be loaded of the items. */
+static mtc_status load_bulk(mtc_bulk *bulk, void *ctx)
+{
+    mtc_load *load = mtc_bulk_find(bulk, mtc_str("n"));
+    mtc_status status = load ? load_tagged(load, ctx) : MTC_OK;
+    if (load && status != MTC_OK)
+        mtc_load_set_failed(load, status);
+    load = mtc_bulk_find(bulk, mtc_str("s"));
+    status = load ? load_unchanged(load, ctx) : MTC_OK;
+    if (load && status != MTC_OK)
+        mtc_load_set_failed(load, status);
+    return MTC_OK;
+}
+
+static mtc_status load_many_as(fault_rig *rig, const mtc_strategy *strategy)
+{
+    mtc_call call = MTC_CALL_INIT;
+    call.strategy = strategy;
+    mtc_status status =
+        await_load(rig, mtc_cache_get_or_load_many_async(
+                            rig->queue, rig->items, FAULT_ITEMS, &call,
+                            load_bulk, rig, mtct_hear_many, &rig->heard));
+    return fault_items_take(rig, status);
+}
+
+static mtc_status load_many(fault_rig *rig)
+{
+    return load_many_as(rig, &plain);
+}
+
+static mtc_status load_many_leased(fault_rig *rig)
+{
+    mtc_strategy strategy = plain;
+    strategy.lease_ms = 100;
+    strategy.hard_ms = 60000;
+    return load_many_as(rig, &strategy);
+}
+
 /* -- the queue ---------------------------------------------------------- */
 
 static mtc_status open_queue(fault_rig *rig)
@@ -309,6 +347,8 @@ const fault_call fault_queue_calls[] = {
     {"async unchanged", freshen_unchanged, MTC_OK, FAULT_FRESHENS, false},
     {"async other etag", freshen_other_etag, MTC_OK, FAULT_FRESHENS, false},
     {"async behind", freshen_behind, MTC_STALE, FAULT_FRESHENS, false},
+    {"async load_many", load_many, MTC_OK, FAULT_NOTHING, false},
+    {"async many, leased", load_many_leased, MTC_OK, FAULT_NOTHING, false},
     {"queue open, close", open_queue, MTC_OK, FAULT_NOTHING, false},
     {"queue close, calls", close_with_calls, MTC_OK, FAULT_NOTHING, false},
     {0},

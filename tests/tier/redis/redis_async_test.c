@@ -292,6 +292,74 @@ static void many_keys_are_one_call(void **state)
     close_cache();
 }
 
+/* -- leases ---------------------------------------------------------------- */
+
+static mtct_stop at_source;
+
+static mtc_status load_at_the_door(mtc_load *load, void *ctx)
+{
+    (void)ctx;
+    mtct_stop_here(&at_source);
+    return mtc_load_set_value(load, mtc_str("theirs"));
+}
+
+static mtc_status load_ours(mtc_bulk *bulk, void *ctx)
+{
+    _Atomic size_t *count = ctx;
+    atomic_fetch_add(count, mtc_bulk_count(bulk));
+    for (size_t i = 0; i < mtc_bulk_count(bulk); i++)
+        mtc_load_set_value(mtc_bulk_load(bulk, i), mtc_str("ours"));
+    return MTC_OK;
+}
+
+/* What this process has a lease for is loaded at once, the other's is awaited.
+ */
+static void of_many_keys_others_load_some(void **state)
+{
+    mtc_strategy leased = MTC_STRATEGY_INIT(60000);
+    mtc_item items[3] = {{.key = mtc_str("lease:a")},
+                         {.key = mtc_str("lease:b")},
+                         {.key = mtc_str("lease:c")}};
+    mtct_heard heard = {0};
+    mtc_call call = MTC_CALL_INIT;
+    _Atomic size_t count = 0;
+    mtc_cache *others;
+    (void)state;
+    test_server_require(TEST_REDIS);
+    open_cache(server.url, 10000);
+    others = cache;
+    mtc_queue_close(&queue);
+    open_cache(server.url, 10000);
+    atomic_store(&others_drive, true);
+    leased.lease_ms = 20000;
+    call.strategy = &leased;
+    mtct_caller holder = {.cache = others,
+                          .key = "lease:b",
+                          .call = call,
+                          .loader = load_at_the_door};
+    mtct_caller_start(&holder);
+    mtct_stop_await(&at_source, 1);
+    mtc_cache_get_or_load_many_async(queue, items, 3, &call, load_ours, &count,
+                                     mtct_hear_many, &heard);
+    for (int i = 0; i < 10000 && count < 2; i++) {
+        mtc_queue_drain(queue);
+        mtc_queue_wait(queue, 1);
+    }
+    assert_int_equal(heard.count, 0);
+    mtct_stop_open(&at_source);
+    mtct_caller_join(&holder);
+    mtct_drain_until(queue, &heard);
+    mtct_assert_heard(&heard, MTC_OK, NULL);
+    assert_memory_equal(items[0].value.data, "ours", 4);
+    assert_memory_equal(items[1].value.data, "theirs", 6);
+    assert_memory_equal(items[2].value.data, "ours", 4);
+    assert_int_equal(count, 2);
+    for (int i = 0; i < 3; i++)
+        mtc_value_free(&items[i].value);
+    mtc_cache_close(&others);
+    close_cache();
+}
+
 static void a_cluster_is_driven_by_one_descriptor(void **state)
 {
     static test_cluster cluster;
@@ -324,6 +392,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ten_thousand_calls_may_be_outstanding),
         cmocka_unit_test(many_keys_are_one_call),
+        cmocka_unit_test(of_many_keys_others_load_some),
         cmocka_unit_test(a_silent_server_is_given_up_at_the_deadline),
         cmocka_unit_test(an_owner_who_stops_draining_is_stood_in_for),
         cmocka_unit_test(a_server_that_hangs_up_leaves_the_descriptor_quiet),
