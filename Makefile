@@ -7,7 +7,7 @@
 ## make coverage  run the tests and say how much of src/ they run
 ## make docs      build the reference of the interface: build/docs/html
 ## make fuzz      run each fuzz target for FUZZ_SECONDS (60)
-## make soak      real servers under each fault for SOAK_SECONDS (290): an hour
+## make soak      real servers under each fault for SOAK_SECONDS (240): an hour
 ## make bench     measure libmtc beside its rivals; draw docs/performance
 ## make install   build and install below PREFIX (/usr/local); DESTDIR
 ## make deps      install every package that any of these needs, but bench
@@ -16,7 +16,7 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 60
-SOAK_SECONDS ?= 290
+SOAK_SECONDS ?= 240
 SOAK_PRESET ?= dev
 SOAK_LATE_MS ?= 50
 DEPS = @scripts/deps.sh

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "mtc/queue.h"
 #include "soak/calls.h"
+#include "soak/calls_many.h"
 #include "support/tier_call.h"
 
 #define OUTSTANDING_MAX 32
@@ -11,24 +12,34 @@
 #define BEGIN_US        1000  /* between two times */
 #define DRAWN           10000 /* keys come from a number below */
 #define CANCEL_ONE_IN   50
+#define MANY_ONE_IN     5 /* calls are on many keys */
 #define END_MS          10000
 
 /* One call; the ctx of its callback. */
 typedef struct pending {
     soak_world *world;
     soak_call call;
+    soak_many many;
+    const char *what; /* of many */
     bool is_open;
 } pending;
+
+/* Whether it was open; it is not any more. */
+static bool end_once(pending *one)
+{
+    if (!one->is_open)
+        soak_complain(one->world->board, one->world->worker,
+                      "a call was called back twice");
+    bool was_open = one->is_open;
+    one->is_open = false;
+    return was_open;
+}
 
 static void hear(void *ctx, mtc_status status, mtc_value *value)
 {
     pending *one = ctx;
-    if (!one->is_open) {
-        soak_complain(one->world->board, one->world->worker,
-                      "a call was called back twice");
+    if (!end_once(one))
         return;
-    }
-    one->is_open = false;
     soak_end_timed(one->world, one->call.is_read ? "read_async" : "write_async",
                    &one->call, status);
     soak_end(one->world, &one->call, status, value);
@@ -44,11 +55,7 @@ static mtc_status begin_read(mtc_queue *queue, pending *one, uint64_t *seed)
     if (!has_loader)
         return mtc_cache_get_async(queue, soak_call_key(call), &call->options,
                                    hear, one);
-    /* A loader that sleeps would hold up the loop, and all its deadlines. */
     soak_recipe *recipe = soak_draw_recipe(one->world, key, seed);
-    if (recipe->naps_ms_max > 3)
-        return mtc_cache_get_async(queue, soak_call_key(call), &call->options,
-                                   hear, one);
     call->options.strategy = &recipe->strategy;
     return mtc_cache_get_or_load_async(queue, soak_call_key(call),
                                        &call->options, soak_load, recipe, hear,
@@ -73,11 +80,69 @@ static mtc_status begin_write(mtc_queue *queue, pending *one, uint64_t *seed)
     return mtc_cache_expire_async(queue, name, &call->options, hear, one);
 }
 
+/* -- many ----------------------------------------------------------------- */
+
+static void hear_many(void *ctx, mtc_status status, mtc_item *items,
+                      size_t count)
+{
+    pending *one = ctx;
+    (void)status;
+    if (items != one->many.items || count != one->many.count)
+        soak_complain(one->world->board, one->world->worker,
+                      "a call was called back with another's items");
+    else if (end_once(one))
+        soak_end_many(one->world, &one->many, one->what);
+}
+
+static mtc_status begin_reads(mtc_queue *queue, pending *one, uint64_t *seed)
+{
+    soak_many *many = &one->many;
+    mtc_call *options = &many->calls[0].options;
+    soak_recipe *recipe =
+        soak_draw_recipe(one->world, mtct_draw(seed, 2), seed);
+    bool has_loader = mtct_draw(seed, 2) == 0;
+    one->what = has_loader ? "load_many_async" : "get_many_async";
+    soak_begin_reads(one->world, many, seed);
+    if (!has_loader)
+        return mtc_cache_get_many_async(queue, many->items, many->count,
+                                        options, hear_many, one);
+    options->strategy = &recipe->strategy;
+    return mtc_cache_get_or_load_many_async(queue, many->items, many->count,
+                                            options, soak_load_many, recipe,
+                                            hear_many, one);
+}
+
+static mtc_status begin_writes(mtc_queue *queue, pending *one, uint64_t *seed)
+{
+    soak_many *many = &one->many;
+    bool is_set = mtct_draw(seed, 2) == 0;
+    one->what = is_set ? "set_many_async" : "remove_many_async";
+    soak_begin_writes(one->world, many,
+                      is_set ? MTCT_DEED_SET : MTCT_DEED_REMOVE, seed);
+    return is_set ? mtc_cache_set_many_async(queue, many->items, many->count,
+                                             &many->calls[0].options, hear_many,
+                                             one)
+                  : mtc_cache_remove_many_async(queue, many->items, many->count,
+                                                &many->calls[0].options,
+                                                hear_many, one);
+}
+
+/* -- the loop ------------------------------------------------------------- */
+
+static mtc_status begin_any(mtc_queue *queue, pending *one, uint64_t *seed)
+{
+    bool is_write = mtct_draw(seed, 3) == 0;
+    if (mtct_draw(seed, MANY_ONE_IN) == 0)
+        return is_write ? begin_writes(queue, one, seed)
+                        : begin_reads(queue, one, seed);
+    return is_write ? begin_write(queue, one, seed)
+                    : begin_read(queue, one, seed);
+}
+
 static void begin(mtc_queue *queue, pending *one, uint64_t *seed)
 {
     one->is_open = true;
-    mtc_status status = mtct_draw(seed, 3) == 0 ? begin_write(queue, one, seed)
-                                                : begin_read(queue, one, seed);
+    mtc_status status = begin_any(queue, one, seed);
     if (status != MTC_PENDING)
         soak_complain(one->world->board, one->world->worker,
                       "a call of the queue was refused: %s",

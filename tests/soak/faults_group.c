@@ -1,6 +1,6 @@
 /*
  * Faults of servers that belong together: a failover behind sentinels, slots
- * that move in a cluster. See fault.h.
+ * that move in a cluster, masters of it that die. See fault.h.
  */
 #include "soak/fault.h"
 
@@ -17,6 +17,7 @@
 #define SWITCH_MS 15000 /* when the master was killed */
 #define MOVE_MS   5000  /* when they were told to */
 #define ROLE_MS   1000
+#define HEAL_MS   20000 /* of a cluster with a node that is back */
 
 /* How long the old master may go on as one, at most. */
 #define SPLIT_MS_MAX 3000
@@ -186,6 +187,51 @@ static bool move_slot(soak_rig *rig)
     return test_cluster_move(&rig->cluster, slot, from, to);
 }
 
+static unsigned count_masters(const soak_rig *rig)
+{
+    unsigned count = 0;
+    for (int i = 0; i < TEST_CLUSTER_NODES; i++)
+        count += is_master(&rig->cluster.servers[i]);
+    return count;
+}
+
+static bool await_masters(soak_rig *rig, unsigned count, int64_t wait_ms)
+{
+    int64_t until_ms = mtci_boot_ms() + wait_ms;
+    while (count_masters(rig) != count) {
+        if (mtci_boot_ms() > until_ms)
+            return false;
+        soak_rig_nap(rig, 50, 100);
+    }
+    return true;
+}
+
+/* Whether the node is a replica that has all its master had. */
+static bool await_replica(soak_rig *rig, int node)
+{
+    int64_t until_ms = mtci_boot_ms() + HEAL_MS;
+    const test_server *server = &rig->cluster.servers[node];
+    while (!answers(server, "ROLE", 3, "connected")) {
+        if (mtci_boot_ms() > until_ms)
+            return false;
+        soak_rig_nap(rig, 50, 100);
+    }
+    return true;
+}
+
+/* Its replica takes over; the node comes back empty, as a replica. */
+static bool kill_cluster_master(soak_rig *rig)
+{
+    int node = (int)mtct_draw(&rig->seed, TEST_CLUSTER_NODES);
+    while (!is_master(&rig->cluster.servers[node]))
+        node = (node + 1) % TEST_CLUSTER_NODES;
+    test_server_kill(&rig->cluster.servers[node]);
+    bool is_switched = await_masters(rig, TEST_CLUSTER_MASTERS, SWITCH_MS);
+    soak_rig_nap(rig, 0, 500);
+    return test_server_restart(&rig->cluster.servers[node]) && is_switched &&
+           await_replica(rig, node);
+}
+
 const soak_fault soak_faults_group[] = {
     {"failover",
      {.memory_ms = SOAK_MEMORY_MS,
@@ -195,6 +241,14 @@ const soak_fault soak_faults_group[] = {
      start_sentinels,
      fail_over,
      stop_sentinels},
+    {"masters",
+     {.memory_ms = SOAK_MEMORY_MS,
+      .slack_ms = SOAK_SLACK_MS,
+      .arrival_ms = 5000,
+      .may_lose = true},
+     start_cluster,
+     kill_cluster_master,
+     stop_cluster},
     {"slots", SOAK_BOUNDS_KEPT(3000), start_cluster, move_slot, stop_cluster},
     {0},
 };

@@ -1,6 +1,6 @@
 /*
- * Faults of one server: it stops, dies, hangs up, forgets, is full, or refuses.
- * See fault.h.
+ * Faults of one server: it stops, dies, hangs up, forgets, is full, or refuses,
+ * with and without TLS. See fault.h.
  */
 #include "soak/fault.h"
 
@@ -9,6 +9,7 @@
 
 #include "support/redis_rig.h"
 #include "support/tier_call.h"
+#include "support/tls_rig.h"
 
 /* The longest time for which the server does not answer. */
 #define AWAY_MS_MAX 1500
@@ -130,6 +131,43 @@ static bool follow(soak_rig *rig)
     return true;
 }
 
+/* -- TLS ------------------------------------------------------------------ */
+
+static bool start_tls(soak_rig *rig)
+{
+    static tls_rig_args args;
+    char url[160];
+    if (!tls_rig_make(rig->dir))
+        return false;
+    tls_rig_args_init(&args, rig->dir, "good");
+    if (!test_server_start(&rig->server, TEST_REDIS_TLS, args.words))
+        return false;
+    rig->admin = redis_rig_client_to(&rig->server);
+    snprintf(url, sizeof url, "rediss://127.0.0.1:%d?ca=%s/ca.crt",
+             rig->server.port, rig->dir);
+    for (unsigned i = 0; i < SOAK_WORKERS; i++)
+        soak_rig_name_tiers(rig, i, url);
+    return rig->admin != NULL;
+}
+
+static bool disturb(soak_rig *rig)
+{
+    switch (mtct_draw(&rig->seed, 3)) {
+    case 0:
+        return pause_server(rig);
+    case 1:
+        return kill_server(rig);
+    default:
+        return hang_up(rig);
+    }
+}
+
+static void stop_tls(soak_rig *rig)
+{
+    stop(rig);
+    tls_rig_remove(rig->dir);
+}
+
 #ifdef SOAK_MEMCACHED
 /* -- memcached ------------------------------------------------------------ */
 
@@ -157,6 +195,7 @@ const soak_fault soak_faults_server[] = {
     {"evict", SOAK_BOUNDS(ARRIVAL_MS), start, evict, stop},
     {"deny", SOAK_BOUNDS_KEPT(ARRIVAL_MS), start, deny, stop},
     {"replica", SOAK_BOUNDS(ARRIVAL_MS), start_with_peer, follow, stop},
+    {"tls", SOAK_BOUNDS(ARRIVAL_MS), start_tls, disturb, stop_tls},
 #ifdef SOAK_MEMCACHED
     {"memcached",
      {.memory_ms = SOAK_MEMORY_MS,

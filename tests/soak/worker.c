@@ -244,13 +244,17 @@ int soak_worker_run(int board_fd, unsigned worker, unsigned life)
     mtc_health health = {.struct_size = sizeof health};
     mtc_cache_ping(world.cache, &health);
     rest when_opened = count_rest();
-    pthread_t watch;
-    if (pthread_create(&watch, NULL, soak_watch_stalls, &world) != 0)
+    pthread_t watch, answerer;
+    if (pthread_create(&watch, NULL, soak_watch_stalls, &world) != 0 ||
+        pthread_create(&answerer, NULL, soak_answer_later, &world) != 0)
         abort();
     run_threads(&world, life);
     atomic_store(&world.is_ending, 1);
     pthread_join(watch, NULL);
     look_at_the_end(&world, when_opened);
+    /* Loads behind the last calls may have been left to it. */
+    atomic_store(&world.is_at_rest, 1);
+    pthread_join(answerer, NULL);
     mtc_status status = mtc_cache_close(&world.cache);
     if (status != MTC_OK)
         complain(&world, "close: %s", mtc_status_name(status));

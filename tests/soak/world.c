@@ -12,8 +12,7 @@
 #include "support/stamp.h"
 #include "support/tier_call.h"
 
-#define LEASE_EVERY  4 /* one key in so many is loaded under a lease */
-#define FAILS_ONE_IN 12
+#define LEASE_EVERY 4 /* one key in so many is loaded under a lease */
 
 /* How often the clock is looked at, and what is no delay of a nap any more. */
 #define LOOK_US  2000
@@ -100,6 +99,7 @@ void soak_world_init(soak_world *world, soak_board *board, unsigned worker,
     world->board = board;
     world->worker = worker;
     world->cache_number = cache_number;
+    pthread_mutex_init(&world->later_mutex, NULL);
     for (uint32_t i = 0; i < SOAK_RECIPES; i++) {
         world->recipes[i].world = world;
         make_recipe(&world->recipes[i], i >= SOAK_RECIPES / 2, &seed);
@@ -245,79 +245,4 @@ void soak_end(soak_world *world, soak_call *call, mtc_status status,
     atomic_fetch_add(is_set ? &world->sets : &world->removes, 1);
     free(call->bytes);
     call->bytes = NULL;
-}
-
-/* -- loaders -------------------------------------------------------------- */
-
-static void enter(soak_world *world, uint32_t key)
-{
-    bool is_written = key < MTCT_LEDGER_KEYS - SOAK_KEYS_LOADED;
-    uint32_t before = atomic_fetch_add(&world->loading[key], 1);
-    if (before > 0 && !is_written)
-        soak_complain(world->board, world->worker,
-                      "%u loads of key %u at a time", before + 1, key);
-    atomic_fetch_add(&world->loads, 1);
-    atomic_fetch_add(&world->board->tallies[world->worker].loads, 1);
-}
-
-static uint32_t key_of(mtc_load *load)
-{
-    char name[SOAK_KEY_SIZE] = "";
-    mtc_slice key = mtc_load_key(load);
-    if (key.size < sizeof name)
-        memcpy(name, key.data, key.size);
-    return (uint32_t)atoi(name + strlen("soak:")) % MTCT_LEDGER_KEYS;
-}
-
-/* The source is asked when this is called: what it says is as old as that. */
-static mtct_deed *ask_source(soak_recipe *recipe, uint32_t key, uint32_t *stamp)
-{
-    soak_world *world = recipe->world;
-    mtct_deed *deed =
-        mtct_deed_begin(&world->board->ledger, key, world->cache_number,
-                        MTCT_DEED_LOAD, stamp);
-    mtct_deed_live(deed, recipe->strategy.ttl_ms, recipe->strategy.stale_ms);
-    return deed;
-}
-
-static mtc_status answer(mtc_load *load, uint32_t key, uint32_t stamp)
-{
-    char bytes[512];
-    size_t size = MTCT_STAMP_SIZE_MIN + stamp % (sizeof bytes - 16);
-    mtct_stamp_write(bytes, size, key, stamp);
-    return mtc_load_set_value(load, mtc_bytes(bytes, size));
-}
-
-mtc_status soak_load(mtc_load *load, void *ctx)
-{
-    soak_recipe *recipe = ctx;
-    soak_world *world = recipe->world;
-    uint32_t stamp, key = key_of(load);
-    enter(world, key);
-    mtct_deed *deed = ask_source(recipe, key, &stamp);
-    uint64_t seed = world->board->seed + stamp;
-    soak_nap_us(mtct_draw(&seed, recipe->naps_ms_max * 1000));
-    mtc_status status = MTC_E_LOAD_FAILED;
-    if (mtct_draw(&seed, FAILS_ONE_IN) > 0)
-        status = answer(load, key, stamp);
-    mtct_deed_end(deed, status);
-    atomic_fetch_sub(&world->loading[key], 1);
-    return status;
-}
-
-mtc_status soak_load_many(mtc_bulk *bulk, void *ctx)
-{
-    soak_recipe *recipe = ctx;
-    soak_world *world = recipe->world;
-    size_t count = mtc_bulk_count(bulk);
-    for (size_t i = 0; i < count; i++) {
-        uint32_t stamp, key = key_of(mtc_bulk_load(bulk, i));
-        enter(world, key);
-        mtct_deed *deed = ask_source(recipe, key, &stamp);
-        mtct_deed_end(deed, answer(mtc_bulk_load(bulk, i), key, stamp));
-    }
-    soak_nap_us(recipe->naps_ms_max * 500);
-    for (size_t i = 0; i < count; i++)
-        atomic_fetch_sub(&world->loading[key_of(mtc_bulk_load(bulk, i))], 1);
-    return MTC_OK;
 }

@@ -5,12 +5,15 @@
 #ifndef SOAK_WORLD_H
 #define SOAK_WORLD_H
 
+#include <pthread.h>
+
 #include "mtc/cache.h"
 #include "soak/board.h"
 
 #define SOAK_KEY_SIZE 16
 #define SOAK_RECIPES  10
 #define SOAK_SIZE_MAX 16384
+#define SOAK_LATER    64
 
 typedef struct soak_world soak_world;
 
@@ -21,6 +24,15 @@ typedef struct soak_recipe {
     uint32_t naps_ms_max; /* how long the source takes */
 } soak_recipe;
 
+/* A load that is answered later. */
+typedef struct soak_later {
+    mtc_load *load;
+    mtct_deed *deed;
+    uint32_t key;
+    uint32_t stamp;
+    int64_t due_us;
+} soak_later;
+
 struct soak_world {
     soak_board *board;
     unsigned worker;
@@ -28,6 +40,9 @@ struct soak_world {
     mtc_cache *cache;
     soak_recipe recipes[SOAK_RECIPES];
     _Atomic uint32_t loading[MTCT_LEDGER_KEYS]; /* loaders that run now */
+    pthread_mutex_t later_mutex;                /* guards later */
+    soak_later later[SOAK_LATER];
+    size_t later_count;
     /* What the statistics must say. */
     _Atomic uint64_t asked;
     _Atomic uint64_t loads;
@@ -39,6 +54,7 @@ struct soak_world {
     _Atomic int64_t looked_us;
     _Atomic int64_t stalled_us;
     _Atomic uint32_t is_ending;
+    _Atomic uint32_t is_at_rest; /* nothing is loaded any more */
 };
 
 void soak_world_init(soak_world *world, soak_board *board, unsigned worker,
@@ -84,9 +100,12 @@ void soak_end_timed(soak_world *world, const char *what, const soak_call *first,
 /* A recipe that suits the key. */
 soak_recipe *soak_draw_recipe(soak_world *world, uint32_t key, uint64_t *seed);
 
-/* Loaders; ctx is a recipe. */
+/* Loaders, some of which answer later; ctx is a recipe. */
 mtc_status soak_load(mtc_load *load, void *ctx);
 mtc_status soak_load_many(mtc_bulk *bulk, void *ctx);
+
+/* The thread that does so, or drops the load, until the world is at rest. */
+void *soak_answer_later(void *ctx);
 
 void soak_nap_us(uint32_t us);
 
