@@ -177,6 +177,12 @@ static inline bool mtci_flight_stores(const mtci_flight *flight)
     return !flight->is_void && !flight->is_marked;
 }
 
+/* Whether there is something to fall back on. */
+static inline bool mtci_flight_has_stale(const mtci_flight *flight)
+{
+    return flight->stale.value.ops != NULL;
+}
+
 /* Whether some queue's call follows: its drain comes when the flight ends. */
 bool mtci_flight_has_task_locked(const mtci_flight *flight);
 

@@ -150,18 +150,13 @@ static void store_locked(mtc_load *load, mtc_status status)
         mtci_chain_store_locked(load->cache, flight, &value, &terms);
 }
 
-static bool has_stale(const mtci_flight *flight)
-{
-    return flight->stale.value.ops != NULL;
-}
-
 /* So that the next callers do not load at once what just failed. */
 static void note_failure_locked(mtc_load *load, mtc_status status)
 {
     mtci_flight *flight = load->flight;
     const mtc_strategy *strategy = &load->strategy;
     int64_t pause_ms = strategy->error_ms;
-    if (has_stale(flight)) {
+    if (mtci_flight_has_stale(flight)) {
         pause_ms =
             strategy->throttle_ms > 0 ? strategy->throttle_ms : MTC_THROTTLE_MS;
         mtci_chain_keep_stale_locked(load->cache, flight);
@@ -276,78 +271,6 @@ bool mtci_load_is_mine(const mtci_ask *ask)
     return false;
 }
 
-/* The value of the result is the caller's now. */
-static void take_value(mtci_ask *ask)
-{
-    mtci_flight *flight = ask->flight;
-    const void *owner = ask->result.value.owner;
-    if (ask->result.value.ops && owner == flight->stale.value.owner)
-        flight->stale.value = (mtc_value){0};
-    else if (ask->result.value.ops)
-        flight->load.value = (mtc_value){0};
-    mtc_value_free(&flight->load.value);
-}
-
-/* -- loads that failed lately --------------------------------------------- */
-
-bool mtci_load_is_throttled(mtc_cache *cache, mtc_slice key, uint64_t hash)
-{
-    mtci_slot *slot = mtci_slot_of(&cache->slots, hash);
-    pthread_mutex_lock(&slot->mutex);
-    bool is_noted =
-        mtci_failure_find_locked(slot, key, hash, mtci_cache_now_ms(cache));
-    pthread_mutex_unlock(&slot->mutex);
-    return is_noted;
-}
-
-bool mtci_load_is_held_back(mtci_ask *ask)
-{
-    mtci_flight *flight = ask->flight;
-    int64_t now_ms = mtci_cache_now_ms(ask->cache);
-    pthread_mutex_lock(&flight->slot->mutex);
-    const mtci_failure *failure =
-        mtci_failure_find_locked(flight->slot, mtci_flight_key(flight),
-                                 flight->hash, now_ms);
-    bool is_held = failure && (has_stale(flight) || failure->status < 0);
-    if (is_held) {
-        ask->result = mtci_flight_fall_back(flight, failure->status);
-        mtci_flight_finish_locked(flight, &ask->result);
-    }
-    pthread_mutex_unlock(&flight->slot->mutex);
-    if (!is_held)
-        return false;
-    mtci_flight_wake(flight);
-    take_value(ask);
-    return true;
-}
-
-/* -- loads that may not run ------------------------------------------------ */
-
-void mtci_load_refuse(mtci_ask *ask, mtc_status why)
-{
-    mtci_flight *flight = ask->flight;
-    pthread_mutex_lock(&flight->slot->mutex);
-    ask->result = why == MTC_E_CLOSED
-                      ? (mtci_result){why, MTCI_OUTCOME_ERROR, {0}}
-                      : mtci_flight_fall_back(flight, why);
-    mtci_flight_finish_locked(flight, &ask->result);
-    pthread_mutex_unlock(&flight->slot->mutex);
-    mtci_flight_wake(flight);
-    take_value(ask);
-}
-
-void mtci_load_leave_untried(mtci_ask *ask)
-{
-    mtci_flight *flight = ask->flight;
-    mtci_result gone = {MTC_E_CANCELLED, MTCI_OUTCOME_ERROR, {0}};
-    ask->result = (mtci_result){MTC_E_TIMEOUT, MTCI_OUTCOME_ERROR, {0}};
-    pthread_mutex_lock(&flight->slot->mutex);
-    flight->has_looked = true;
-    mtci_flight_pass_locked(flight, NULL, &gone);
-    pthread_mutex_unlock(&flight->slot->mutex);
-    mtci_flight_wake(flight);
-}
-
 /* A load inside another one, which has its turn. */
 static bool is_nested(const mtci_ask *ask)
 {
@@ -392,7 +315,7 @@ bool mtci_load_run_here(mtci_ask *ask)
         return false;
     }
     ask->result = mtci_load_finish(&flight->load, status);
-    take_value(ask);
+    mtci_load_take_value(ask);
     mtci_load_end(ask->cache, flight, flight->load.hold);
     return true;
 }

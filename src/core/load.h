@@ -17,6 +17,9 @@ bool mtci_load_is_held_back(mtci_ask *ask);
 /* The load may not be run: ends the flight with the stale copy or with why. */
 void mtci_load_refuse(mtci_ask *ask, mtc_status why);
 
+/* The flight has ended with the ask's result: its value is the caller's now. */
+void mtci_load_take_value(mtci_ask *ask);
+
 /* Whether callers are to make do with a stale copy for now. */
 bool mtci_load_is_throttled(mtc_cache *cache, mtc_slice key, uint64_t hash);
 
