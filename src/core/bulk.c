@@ -25,6 +25,7 @@ struct mtc_bulk {
     mtc_strategy strategy;
     int64_t until_ms; /* the caller's */
     bool has_turn;
+    bool is_here;     /* in its caller's thread, and in no other load */
     mtci_look *looks; /* NULL: the caller has looked */
     mtc_load **loads; /* what its loader sees */
     size_t load_count;
@@ -156,11 +157,14 @@ static mtc_status call_loader(mtc_bulk *bulk, int cancel_state)
     return status;
 }
 
-static void finish(mtci_ask *ask, mtc_status status)
+static void finish(const mtc_bulk *bulk, mtci_ask *ask, mtc_status status)
 {
     mtc_load *load = &ask->flight->load;
     mtci_load_hold hold = load->hold;
-    mtci_load_finish(load, status_of(load, status));
+    status = status_of(load, status);
+    if (bulk->is_here && mtci_load_answer_behind(ask, status))
+        return;
+    mtci_load_finish(load, status);
     mtci_load_end(ask->cache, ask->flight, hold);
 }
 
@@ -180,7 +184,7 @@ static void load_open(mtc_bulk *bulk, int cancel_state)
         if (status == MTC_PENDING)
             mtci_load_leave_open(&bulk->open[i]->ask);
         else
-            finish(&bulk->open[i]->ask, status);
+            finish(bulk, &bulk->open[i]->ask, status);
     }
 }
 
@@ -271,6 +275,7 @@ static void run_here(mtc_bulk *bulk, bool needs_turn, int cancel_state)
         status = mtci_turn_take(bulk->cache, bulk->until_ms);
         bulk->has_turn = status == MTC_OK;
     }
+    bulk->is_here = bulk->has_turn;
     if (status == MTC_OK)
         run(bulk, cancel_state);
     else

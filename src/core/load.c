@@ -296,6 +296,39 @@ static bool take_turn(mtci_ask *ask)
     return status == MTC_OK;
 }
 
+/* -- answers that come by themselves ------------------------------------- */
+
+static void take_answer(mtci_errand *errand)
+{
+    mtc_load *load = (mtc_load *)((char *)errand - offsetof(mtc_load, errand));
+    mtci_load_finish(load, load->answer);
+    mtci_load_end(load->cache, load->flight, load->hold);
+}
+
+/* Also in a thread that is cancelled meanwhile: storing is I/O. */
+static void answer(mtc_load *load, mtc_status status)
+{
+    int cancel_state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+    load->answer = status;
+    load->errand.run = take_answer;
+    /* With a lease that takes a round trip, which others may wait for. */
+    if (load->flight->lease.ticket == 0 ||
+        !mtci_loads_run(load->cache->loads, &load->errand))
+        take_answer(&load->errand);
+    pthread_setcancelstate(cancel_state, NULL);
+}
+
+bool mtci_load_answer_behind(mtci_ask *ask, mtc_status status)
+{
+    mtci_flight *flight = ask->flight;
+    if (flight->lease.ticket == 0)
+        return false;
+    mtci_load_leave_open(ask);
+    answer(&flight->load, status);
+    return true;
+}
+
 /* -- running -------------------------------------------------------------- */
 
 bool mtci_load_hand_over(mtci_ask *ask)
@@ -314,6 +347,9 @@ bool mtci_load_run_here(mtci_ask *ask)
         mtci_load_leave_open(ask);
         return false;
     }
+    if (!ask->is_behind && !is_nested(ask) &&
+        mtci_load_answer_behind(ask, status))
+        return false;
     ask->result = mtci_load_finish(&flight->load, status);
     mtci_load_take_value(ask);
     mtci_load_end(ask->cache, flight, flight->load.hold);
@@ -349,27 +385,6 @@ bool mtci_load_run(mtci_ask *ask)
 bool mtci_load_await_elsewhere(mtci_ask *ask)
 {
     return mtci_load_is_elsewhere(ask) && await_lease(ask);
-}
-
-static void take_answer(mtci_errand *errand)
-{
-    mtc_load *load = (mtc_load *)((char *)errand - offsetof(mtc_load, errand));
-    mtci_load_finish(load, load->answer);
-    mtci_load_end(load->cache, load->flight, load->hold);
-}
-
-/* Also in a thread that is cancelled meanwhile: storing is I/O. */
-static void answer(mtc_load *load, mtc_status status)
-{
-    int cancel_state;
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-    load->answer = status;
-    load->errand.run = take_answer;
-    /* With a lease that takes a round trip, which others may wait for. */
-    if (load->flight->lease.ticket == 0 ||
-        !mtci_loads_run(load->cache->loads, &load->errand))
-        take_answer(&load->errand);
-    pthread_setcancelstate(cancel_state, NULL);
 }
 
 mtc_status mtc_load_answer(mtc_load *load, mtc_status status)

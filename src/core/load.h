@@ -43,6 +43,10 @@ void mtci_load_pass(mtc_cache *cache, mtci_flight *flight);
  * it, who does not take over again what it has given away. */
 void mtci_load_leave_open(mtci_ask *ask);
 
+/* Has a thread of the cache end a load that holds a lease, which takes a round
+ * trip: the leader's thread is not held up. False: it holds none. */
+bool mtci_load_answer_behind(mtci_ask *ask, mtc_status status);
+
 /* After finish or pass: gives back what the load held, which was noted before
  * the flight had an heir. */
 void mtci_load_end(mtc_cache *cache, mtci_flight *flight, mtci_load_hold hold);

@@ -312,33 +312,68 @@ static mtc_status load_ours(mtc_bulk *bulk, void *ctx)
     return MTC_OK;
 }
 
+/* Another process, and what its caller loads meanwhile. */
+typedef struct holder {
+    mtc_cache *cache;
+    mtct_caller caller;
+} holder;
+
+static void begin_load_elsewhere(holder *other, const mtc_call *call)
+{
+    at_source = (mtct_stop){0};
+    open_cache(server.url, 10000);
+    atomic_store(&others_drive, true);
+    other->cache = cache;
+    mtc_queue_close(&queue);
+    other->caller = (mtct_caller){.cache = other->cache,
+                                  .key = "lease:b",
+                                  .call = *call,
+                                  .loader = load_at_the_door};
+    mtc_cache_remove(other->cache, mtc_str("lease:b"));
+    mtct_caller_start(&other->caller);
+    mtct_stop_await(&at_source, 1);
+    open_cache(server.url, 10000);
+    atomic_store(&others_drive, true);
+}
+
+static void end_load_elsewhere(holder *other)
+{
+    mtct_stop_open(&at_source);
+    mtct_caller_join(&other->caller);
+}
+
+static mtc_item items[3];
+
+static void name_items(const char *a, const char *b, const char *c)
+{
+    items[0] = (mtc_item){.key = mtc_str(a)};
+    items[1] = (mtc_item){.key = mtc_str(b)};
+    items[2] = (mtc_item){.key = mtc_str(c)};
+}
+
+static void assert_item(mtc_item *item, const char *text)
+{
+    assert_int_equal(item->status, MTC_OK);
+    assert_int_equal(item->value.size, strlen(text));
+    assert_memory_equal(item->value.data, text, strlen(text));
+    mtc_value_free(&item->value);
+}
+
 /* What this process has a lease for is loaded at once, the other's is awaited.
  */
 static void of_many_keys_others_load_some(void **state)
 {
     mtc_strategy leased = MTC_STRATEGY_INIT(60000);
-    mtc_item items[3] = {{.key = mtc_str("lease:a")},
-                         {.key = mtc_str("lease:b")},
-                         {.key = mtc_str("lease:c")}};
     mtct_heard heard = {0};
     mtc_call call = MTC_CALL_INIT;
     _Atomic size_t count = 0;
-    mtc_cache *others;
+    holder other;
     (void)state;
     test_server_require(TEST_REDIS);
-    open_cache(server.url, 10000);
-    others = cache;
-    mtc_queue_close(&queue);
-    open_cache(server.url, 10000);
-    atomic_store(&others_drive, true);
     leased.lease_ms = 20000;
     call.strategy = &leased;
-    mtct_caller holder = {.cache = others,
-                          .key = "lease:b",
-                          .call = call,
-                          .loader = load_at_the_door};
-    mtct_caller_start(&holder);
-    mtct_stop_await(&at_source, 1);
+    begin_load_elsewhere(&other, &call);
+    name_items("lease:a", "lease:b", "lease:c");
     mtc_cache_get_or_load_many_async(queue, items, 3, &call, load_ours, &count,
                                      mtct_hear_many, &heard);
     for (int i = 0; i < 10000 && count < 2; i++) {
@@ -346,18 +381,136 @@ static void of_many_keys_others_load_some(void **state)
         mtc_queue_wait(queue, 1);
     }
     assert_int_equal(heard.count, 0);
-    mtct_stop_open(&at_source);
-    mtct_caller_join(&holder);
+    end_load_elsewhere(&other);
     mtct_drain_until(queue, &heard);
     mtct_assert_heard(&heard, MTC_OK, NULL);
-    assert_memory_equal(items[0].value.data, "ours", 4);
-    assert_memory_equal(items[1].value.data, "theirs", 6);
-    assert_memory_equal(items[2].value.data, "ours", 4);
+    assert_item(&items[0], "ours");
+    assert_item(&items[1], "theirs");
+    assert_item(&items[2], "ours");
     assert_int_equal(count, 2);
-    for (int i = 0; i < 3; i++)
-        mtc_value_free(&items[i].value);
-    mtc_cache_close(&others);
+    mtc_cache_close(&other.cache);
     close_cache();
+}
+
+/* Nobody who does not want a lease is held up by another's, least of all the
+ * owner of a queue. */
+static void without_a_lease_nobody_waits_for_others(void **state)
+{
+    mtc_strategy leased = MTC_STRATEGY_INIT(60000);
+    mtct_heard heard = {0};
+    mtc_call call = MTC_CALL_INIT;
+    _Atomic size_t count = 0;
+    holder other;
+    (void)state;
+    test_server_require(TEST_REDIS);
+    leased.lease_ms = 20000;
+    call.strategy = &leased;
+    begin_load_elsewhere(&other, &call);
+    name_items("lease:d", "lease:b", "lease:e");
+    mtc_cache_get_or_load_many_async(queue, items, 3, NULL, load_ours, &count,
+                                     mtct_hear_many, &heard);
+    mtct_drain_until(queue, &heard);
+    mtct_assert_heard(&heard, MTC_OK, NULL);
+    for (int i = 0; i < 3; i++)
+        assert_item(&items[i], "ours");
+    assert_int_equal(count, 3);
+    mtc_cache_remove(cache, mtc_str("lease:b"));
+    end_load_elsewhere(&other);
+    mtc_cache_close(&other.cache);
+    close_cache();
+    begin_load_elsewhere(&other, &call);
+    name_items("lease:f", "lease:b", "lease:g");
+    assert_int_equal(mtc_cache_get_or_load_many(cache, items, 3, NULL,
+                                                load_ours, &count),
+                     MTC_OK);
+    for (int i = 0; i < 3; i++)
+        assert_item(&items[i], "ours");
+    end_load_elsewhere(&other);
+    mtc_cache_close(&other.cache);
+    close_cache();
+}
+
+static mtc_status leave_token(mtc_load *load, void *ctx)
+{
+    atomic_store((_Atomic(mtc_load *) *)ctx, load);
+    return MTC_PENDING;
+}
+
+/* A flight whose lease is this process's, and whose load is dropped when a call
+ * without a lease follows it; the server does not answer then. */
+static void leave_a_lease_to(void (*follow)(void *ctx), void *ctx)
+{
+    mtc_strategy leased = MTC_STRATEGY_INIT(60000);
+    mtct_heard first = {0};
+    mtc_call call = MTC_CALL_INIT;
+    _Atomic(mtc_load *) token = NULL;
+    open_cache(server.url, 10000);
+    atomic_store(&others_drive, true);
+    leased.lease_ms = 60000;
+    call.strategy = &leased;
+    mtc_cache_get_or_load_async(queue, mtc_str("heir"), &call, leave_token,
+                                &token, mtct_hear, &first);
+    while (!atomic_load(&token)) {
+        mtc_queue_drain(queue);
+        mtc_queue_wait(queue, 1);
+    }
+    follow(ctx);
+    mtc_queue_cancel(queue, &first);
+    mtct_drain_all(queue);
+    assert_int_equal(first.status, MTC_E_CANCELLED);
+    test_server_pause(&server);
+    mtc_load_drop(token);
+    mtct_drain_all(queue);
+}
+
+typedef struct heir {
+    _Atomic size_t count; /* of its loads */
+    mtct_heard heard;
+} heir;
+
+static mtc_status load_one_of_ours(mtc_load *load, void *ctx)
+{
+    heir *self = ctx;
+    atomic_fetch_add(&self->count, 1);
+    return mtc_load_set_value(load, mtc_str("ours"));
+}
+
+static void follow_with_one(void *ctx)
+{
+    heir *self = ctx;
+    mtc_cache_get_or_load_async(queue, mtc_str("heir"), NULL, load_one_of_ours,
+                                self, mtct_hear, &self->heard);
+}
+
+static void follow_with_many(void *ctx)
+{
+    heir *self = ctx;
+    name_items("heir", "none", "none");
+    mtc_cache_get_or_load_many_async(queue, items, 1, NULL, load_ours,
+                                     &self->count, mtct_hear_many,
+                                     &self->heard);
+}
+
+/* What it stores goes to the tier of the lease first, which may take as long as
+ * that: a thread of the cache waits for it. */
+static void an_heir_of_a_lease_does_not_hold_up_the_drain(void **state)
+{
+    static void (*const FOLLOW[])(void *ctx) = {follow_with_one,
+                                                follow_with_many};
+    (void)state;
+    test_server_require(TEST_REDIS);
+    for (int i = 0; i < 2; i++) {
+        heir self = {0};
+        leave_a_lease_to(FOLLOW[i], &self);
+        assert_int_equal(self.count, 1);
+        assert_int_equal(self.heard.count, 0);
+        test_server_resume(&server);
+        mtct_drain_until(queue, &self.heard);
+        assert_int_equal(self.heard.status, MTC_OK);
+        mtc_cache_remove(cache, mtc_str("heir"));
+        close_cache();
+    }
+    assert_item(&items[0], "ours");
 }
 
 static void a_cluster_is_driven_by_one_descriptor(void **state)
@@ -393,6 +546,8 @@ int main(void)
         cmocka_unit_test(ten_thousand_calls_may_be_outstanding),
         cmocka_unit_test(many_keys_are_one_call),
         cmocka_unit_test(of_many_keys_others_load_some),
+        cmocka_unit_test(without_a_lease_nobody_waits_for_others),
+        cmocka_unit_test(an_heir_of_a_lease_does_not_hold_up_the_drain),
         cmocka_unit_test(a_silent_server_is_given_up_at_the_deadline),
         cmocka_unit_test(an_owner_who_stops_draining_is_stood_in_for),
         cmocka_unit_test(a_server_that_hangs_up_leaves_the_descriptor_quiet),
