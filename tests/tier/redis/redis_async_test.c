@@ -318,13 +318,21 @@ typedef struct holder {
     mtct_caller caller;
 } holder;
 
+static void open_other(mtc_cache **other)
+{
+    char tiers[128];
+    mtc_cache_options options = MTC_CACHE_OPTIONS_INIT;
+    snprintf(tiers, sizeof tiers, "memory?size=1MiB %s?deadline=10s",
+             server.url);
+    options.tiers = tiers;
+    options.log_level = 5;
+    assert_int_equal(mtc_cache_open(&options, NULL, other), MTC_OK);
+}
+
 static void begin_load_elsewhere(holder *other, const mtc_call *call)
 {
     at_source = (mtct_stop){0};
-    open_cache(server.url, 10000);
-    atomic_store(&others_drive, true);
-    other->cache = cache;
-    mtc_queue_close(&queue);
+    open_other(&other->cache);
     other->caller = (mtct_caller){.cache = other->cache,
                                   .key = "lease:b",
                                   .call = *call,
