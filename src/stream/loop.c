@@ -169,6 +169,8 @@ static mtc_status run_entered(mtc_group *group, mtc_group_handler handler,
     loop.claim_ms = INT64_MAX;
     if (group->options.claim_every_ms > 0)
         loop.claim_ms = mtci_stream_now_ms(group->stream);
+    /* The cleanup frees it.
+     * NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
     return loop.done ? run(&loop) : MTC_E_NO_MEMORY;
 }
 

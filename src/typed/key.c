@@ -64,6 +64,8 @@ static char *part_write(char *at, mtc_slice part)
 
     for (size_t i = 0; i < part.size; i++) {
         if (is_escaped(bytes[i])) {
+            /* A key is no string.
+             * NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
             memcpy(at, bytes[i] == SEPARATOR ? "%3A" : "%25", ESCAPE_SIZE);
             at += ESCAPE_SIZE;
         } else {

@@ -147,7 +147,7 @@ static int lock_open(const mtci_disk_place *place)
 int mtci_disk_place_lock(const mtci_disk_place *place, bool is_exclusive,
                          int64_t wait_ms)
 {
-    const struct timespec step = {0, LOCK_STEP_MS * 1000000};
+    const struct timespec step = {0, LOCK_STEP_MS * 1000000L};
     int fd = lock_open(place);
     if (fd < 0)
         return -1;

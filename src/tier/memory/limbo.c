@@ -212,7 +212,7 @@ bool mtci_limbo_empty(mtci_limbo *limbo)
 
 size_t mtci_limbos_size(size_t count, uint32_t room)
 {
-    size_t lists = 2 * room * (sizeof(uint32_t) + sizeof(uint8_t));
+    size_t lists = (size_t)2 * room * (sizeof(uint32_t) + sizeof(uint8_t));
     return count * (sizeof(mtci_limbo) + lists);
 }
 

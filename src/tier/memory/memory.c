@@ -30,7 +30,7 @@
 #define SWEEP_STEPS 256u
 #define TEND_STEPS  131072u
 
-#define MEMORY_SIZE_MIN (64u * 1024u)
+#define MEMORY_SIZE_MIN ((size_t)64 * 1024)
 
 typedef struct memory_options {
     int64_t size;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 /* What PTTL answers of a key that is not there. */
-#define PTTL_NO_KEY -2
+#define PTTL_NO_KEY (-2)
 
 size_t mtci_redis_bulk_run(mtc_request *const *requests, size_t count)
 {

@@ -9,7 +9,7 @@
 #include "tier/redis/script.h"
 
 /* What PTTL answers beside a life. */
-#define PTTL_NO_END -1
+#define PTTL_NO_END (-1)
 
 /* The server adds its wall clock to a life and refuses what overflows. */
 #define LIFE_MS_MAX INT64_C(9000000000000000)
