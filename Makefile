@@ -5,6 +5,7 @@
 ## make check     check layers, sizes, headers, names, links, tests, layout, docs
 ## make lint      run clang-tidy and cppcheck on src/
 ## make coverage  run the tests and say how much of src/ they run
+## make valgrind  run the quick tests under valgrind
 ## make docs      build the reference of the interface: build/docs/html
 ## make fuzz      run each fuzz target for FUZZ_SECONDS (60)
 ## make soak      real servers under each fault for SOAK_SECONDS (240): an hour
@@ -50,6 +51,11 @@ coverage:
 	$(call BUILD,coverage)
 	@scripts/coverage.sh build/coverage
 
+valgrind:
+	$(DEPS) build test valgrind
+	$(call BUILD,dev)
+	@scripts/valgrind.py build/dev
+
 docs:
 	$(DEPS) docs
 	@scripts/docs.sh
@@ -81,9 +87,9 @@ install:
 	@test -n "$(DESTDIR)" || test "$$(id -u)" != 0 || ldconfig
 
 deps:
-	$(DEPS) build test fuzz check docs lint coverage
+	$(DEPS) build test fuzz check docs lint coverage valgrind
 
 clean:
 	@rm -rf build
 
-.PHONY: help demo test check lint coverage docs fuzz soak bench install deps clean
+.PHONY: help demo test check lint coverage valgrind docs fuzz soak bench install deps clean
