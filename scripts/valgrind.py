@@ -20,7 +20,9 @@ import sys
 TIMEOUT_S = 900
 VALGRIND = ("valgrind -q --error-exitcode=99 --leak-check=full "
             "--show-leak-kinds=definite,indirect --errors-for-leak-kinds="
-            "definite,indirect --fair-sched=yes --max-threads=1600")
+            "definite,indirect --fair-sched=yes --max-threads=1600 "
+            "--suppressions=" + str(pathlib.Path(__file__).resolve().parent /
+                                    "valgrind.suppress"))
 
 SKIPPED = {
     # What belonged to threads that a forked child does not have is lost there.
