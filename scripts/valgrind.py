@@ -30,6 +30,8 @@ SKIPPED = {
     "fork_disk_test",
     "fork_redis_test",
     "fork_test",
+    # Likewise; and handshakes take longer there than the client waits.
+    "tls_test",
 }
 
 
