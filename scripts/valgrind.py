@@ -18,11 +18,12 @@ import subprocess
 import sys
 
 TIMEOUT_S = 900
-VALGRIND = ("valgrind -q --error-exitcode=99 --leak-check=full "
-            "--show-leak-kinds=definite,indirect --errors-for-leak-kinds="
-            "definite,indirect --fair-sched=yes --max-threads=1600 "
-            "--suppressions=" + str(pathlib.Path(__file__).resolve().parent /
-                                    "valgrind.suppress"))
+HERE = pathlib.Path(__file__).resolve().parent
+VALGRIND = ["valgrind", "-q", "--error-exitcode=99", "--leak-check=full",
+            "--show-leak-kinds=definite,indirect",
+            "--errors-for-leak-kinds=definite,indirect",
+            "--fair-sched=yes", "--max-threads=1600",
+            f"--suppressions={HERE / 'valgrind.suppress'}"]
 
 SKIPPED = {
     # What belonged to threads that a forked child does not have is lost there.
@@ -50,7 +51,7 @@ def run(test):
     name, command, folder = test
     environment = {"MTC_TEST_ROUNDS": "2", **os.environ}
     try:
-        done = subprocess.run(VALGRIND.split() + command, cwd=folder,
+        done = subprocess.run(VALGRIND + command, cwd=folder,
                               env=environment, timeout=TIMEOUT_S,
                               stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, check=False)

@@ -411,15 +411,6 @@ static void a_cancelled_call_waits_for_nothing(void **state)
     mtct_assert_get(rig.cache, "m0", "m0");
 }
 
-static void *drain_main(void *ctx)
-{
-    (void)ctx;
-    pthread_cleanup_push(mtct_frames_forget, NULL);
-    mtct_drain_all(rig.queue);
-    pthread_cleanup_pop(0);
-    return &rig; /* it should not get here */
-}
-
 static void a_loader_that_ends_its_thread_ends_the_call(void **state)
 {
     void *result;
@@ -429,7 +420,7 @@ static void a_loader_that_ends_its_thread_ends_the_call(void **state)
     mtct_drain_all(rig.queue);
     ask(others, 1, NULL, &other);
     mtct_mute_answer(rig.mute, MTC_MISS);
-    pthread_t thread = mtct_thread_start(drain_main, NULL);
+    pthread_t thread = mtct_thread_start(mtct_drain_to_the_end, rig.queue);
     pthread_join(thread, &result);
     assert_null(result);
     source.ends_thread = false;

@@ -83,22 +83,12 @@ static mtc_status load_until_cancelled(mtc_load *load, void *ctx)
     return MTC_OK;
 }
 
-/* A thread that owns the queue for a while, and does not come back. */
-static void *drain_main(void *ctx)
-{
-    (void)ctx;
-    pthread_cleanup_push(mtct_frames_forget, NULL);
-    mtct_drain_all(rig.queue);
-    pthread_cleanup_pop(0);
-    return &rig; /* it should not get here */
-}
-
 static void drain_in_a_thread_that_ends(bool is_cancelled)
 {
     void *result;
     mtct_drain_all(rig.queue);
     mtct_mute_answer(rig.mute, MTC_MISS);
-    pthread_t thread = mtct_thread_start(drain_main, NULL);
+    pthread_t thread = mtct_thread_start(mtct_drain_to_the_end, rig.queue);
     while (is_cancelled && !atomic_load(&is_inside))
         sched_yield();
     if (is_cancelled)

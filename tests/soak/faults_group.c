@@ -87,19 +87,25 @@ static unsigned master_of(const soak_rig *rig)
     return is_first ? 0 : 1;
 }
 
-/* Waits until this server is named, and says that it is a master; false: the
- * sentinels take too long, or have given up. The old one may say so of itself
- * for some seconds more. */
-static bool await_master(soak_rig *rig, unsigned server, int64_t wait_ms)
+/* Waits until something is so; n as it wants it. */
+static bool await_so(soak_rig *rig, bool (*is_so)(const soak_rig *rig, int n),
+                     int n, int64_t wait_ms)
 {
     int64_t until_ms = mtci_boot_ms() + wait_ms;
-    while (mtci_boot_ms() < until_ms) {
-        const test_server *heir = &rig->sentinels.servers[server];
-        if (is_master(heir) && is_named(rig, heir))
-            return true;
-        soak_rig_nap(rig, 20, 30);
+    while (!is_so(rig, n)) {
+        if (mtci_boot_ms() >= until_ms)
+            return false;
+        soak_rig_nap(rig, 20, 50);
     }
-    return false;
+    return true;
+}
+
+/* Whether this server is named, and says that it is a master. The old one may
+ * say so of itself for some seconds more. */
+static bool is_heir(const soak_rig *rig, int server)
+{
+    const test_server *heir = &rig->sentinels.servers[server];
+    return is_master(heir) && is_named(rig, heir);
 }
 
 /* Sentinels take ten seconds for this. */
@@ -117,7 +123,7 @@ static void demote(soak_rig *rig, unsigned server)
 static bool kill_master(soak_rig *rig, unsigned master)
 {
     test_server_kill(&rig->sentinels.servers[master]);
-    bool is_switched = await_master(rig, 1 - master, SWITCH_MS);
+    bool is_switched = await_so(rig, is_heir, 1 - (int)master, SWITCH_MS);
     soak_rig_nap(rig, 0, 500);
     if (!test_server_restart(&rig->sentinels.servers[master]))
         return false;
@@ -134,7 +140,8 @@ static bool move_master(soak_rig *rig, unsigned master)
                   text, sizeof text);
     mtci_client_free(sentinel);
     soak_rig_nap(rig, 50, 200);
-    if (strcmp(text, "+OK") != 0 || !await_master(rig, 1 - master, MOVE_MS))
+    if (strcmp(text, "+OK") != 0 ||
+        !await_so(rig, is_heir, 1 - (int)master, MOVE_MS))
         return false;
     soak_rig_nap(rig, 0, SPLIT_MS_MAX);
     demote(rig, master);
@@ -187,36 +194,18 @@ static bool move_slot(soak_rig *rig)
     return test_cluster_move(&rig->cluster, slot, from, to);
 }
 
-static unsigned count_masters(const soak_rig *rig)
+static bool has_all_masters(const soak_rig *rig, int wanted)
 {
-    unsigned count = 0;
+    int count = 0;
     for (int i = 0; i < TEST_CLUSTER_NODES; i++)
         count += is_master(&rig->cluster.servers[i]);
-    return count;
-}
-
-static bool await_masters(soak_rig *rig, unsigned count, int64_t wait_ms)
-{
-    int64_t until_ms = mtci_boot_ms() + wait_ms;
-    while (count_masters(rig) != count) {
-        if (mtci_boot_ms() > until_ms)
-            return false;
-        soak_rig_nap(rig, 50, 100);
-    }
-    return true;
+    return count == wanted;
 }
 
 /* Whether the node is a replica that has all its master had. */
-static bool await_replica(soak_rig *rig, int node)
+static bool is_replica(const soak_rig *rig, int node)
 {
-    int64_t until_ms = mtci_boot_ms() + HEAL_MS;
-    const test_server *server = &rig->cluster.servers[node];
-    while (!answers(server, "ROLE", 3, "connected")) {
-        if (mtci_boot_ms() > until_ms)
-            return false;
-        soak_rig_nap(rig, 50, 100);
-    }
-    return true;
+    return answers(&rig->cluster.servers[node], "ROLE", 3, "connected");
 }
 
 /* Its replica takes over; the node comes back empty, as a replica. */
@@ -226,10 +215,11 @@ static bool kill_cluster_master(soak_rig *rig)
     while (!is_master(&rig->cluster.servers[node]))
         node = (node + 1) % TEST_CLUSTER_NODES;
     test_server_kill(&rig->cluster.servers[node]);
-    bool is_switched = await_masters(rig, TEST_CLUSTER_MASTERS, SWITCH_MS);
+    bool is_switched =
+        await_so(rig, has_all_masters, TEST_CLUSTER_MASTERS, SWITCH_MS);
     soak_rig_nap(rig, 0, 500);
     return test_server_restart(&rig->cluster.servers[node]) && is_switched &&
-           await_replica(rig, node);
+           await_so(rig, is_replica, node, HEAL_MS);
 }
 
 const soak_fault soak_faults_group[] = {

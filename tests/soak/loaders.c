@@ -162,7 +162,7 @@ mtc_status soak_load_many(mtc_bulk *bulk, void *ctx)
     soak_recipe *recipe = ctx;
     soak_world *world = recipe->world;
     size_t count = mtc_bulk_count(bulk);
-    uint64_t seed = world->board->seed + (uint64_t)mtci_boot_us();
+    uint64_t seed = world->board->seed + atomic_load(&world->loads);
     if (mtct_draw(&seed, LATER_ONE_IN) == 0)
         return load_many_later(bulk, recipe, &seed);
     for (size_t i = 0; i < count; i++) {

@@ -213,7 +213,7 @@ static mtc_status freshen_leased(fault_rig *rig)
 
 /* -- many --------------------------------------------------------------- */
 
-static mtc_status load_bulk(mtc_bulk *bulk, void *ctx)
+mtc_status fault_load_bulk(mtc_bulk *bulk, void *ctx)
 {
     mtc_load *load = mtc_bulk_find(bulk, mtc_str("n"));
     mtc_status status = load ? load_with_all(load, ctx) : MTC_OK;
@@ -230,7 +230,7 @@ static mtc_status load_many(fault_rig *rig)
 {
     mtc_status status =
         mtc_cache_get_or_load_many(rig->cache, rig->items, FAULT_ITEMS, &plain,
-                                   load_bulk, rig);
+                                   fault_load_bulk, rig);
     fault_loads_await(rig);
     return fault_items_take(rig, status);
 }
@@ -242,7 +242,7 @@ static mtc_status load_many_leased(fault_rig *rig)
     strategy.hard_ms = 60000;
     mtc_status status =
         mtc_cache_get_or_load_many(rig->cache, rig->items, FAULT_ITEMS,
-                                   &strategy, load_bulk, rig);
+                                   &strategy, fault_load_bulk, rig);
     fault_loads_await(rig);
     return fault_items_take(rig, status);
 }

@@ -259,20 +259,6 @@ static mtc_status freshen_behind(fault_rig *rig)
     return load_as(rig, "s", load_other_etag, &strategy);
 }
 
-/* What may be loaded of the items. */
-static mtc_status load_bulk(mtc_bulk *bulk, void *ctx)
-{
-    mtc_load *load = mtc_bulk_find(bulk, mtc_str("n"));
-    mtc_status status = load ? load_tagged(load, ctx) : MTC_OK;
-    if (load && status != MTC_OK)
-        mtc_load_set_failed(load, status);
-    load = mtc_bulk_find(bulk, mtc_str("s"));
-    status = load ? load_unchanged(load, ctx) : MTC_OK;
-    if (load && status != MTC_OK)
-        mtc_load_set_failed(load, status);
-    return MTC_OK;
-}
-
 static mtc_status load_many_as(fault_rig *rig, const mtc_strategy *strategy)
 {
     mtc_call call = MTC_CALL_INIT;
@@ -280,7 +266,7 @@ static mtc_status load_many_as(fault_rig *rig, const mtc_strategy *strategy)
     mtc_status status =
         await_load(rig, mtc_cache_get_or_load_many_async(
                             rig->queue, rig->items, FAULT_ITEMS, &call,
-                            load_bulk, rig, mtct_hear_many, &rig->heard));
+                            fault_load_bulk, rig, mtct_hear_many, &rig->heard));
     return fault_items_take(rig, status);
 }
 

@@ -83,6 +83,9 @@ mtc_status fault_take(fault_rig *rig, mtc_status status, mtc_value *value);
  * not its own; MTC_PARTIAL as what became of "n". */
 mtc_status fault_items_take(fault_rig *rig, mtc_status status);
 
+/* A bulk loader of those that may be loaded; ctx is the rig. */
+mtc_status fault_load_bulk(mtc_bulk *bulk, void *ctx);
+
 /* Waits until no load is under way, on whatever thread. */
 void fault_loads_await(fault_rig *rig);
 

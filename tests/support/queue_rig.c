@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "core/cache.h"
+#include "support/callers.h"
 
 #define WAIT_MS_MAX 10000
 
@@ -53,6 +54,14 @@ void mtct_drain_all(mtc_queue *queue)
     do
         mtc_queue_drain(queue);
     while (mtc_queue_wait_ms(queue) == 0);
+}
+
+void *mtct_drain_to_the_end(void *queue)
+{
+    pthread_cleanup_push(mtct_frames_forget, NULL);
+    mtct_drain_all(queue);
+    pthread_cleanup_pop(0);
+    return queue;
 }
 
 void mtct_check_heard(const mtct_heard *heard, mtc_status status,

@@ -43,6 +43,10 @@ void mtct_drain_until(mtc_queue *queue, const mtct_heard *heard);
 /* Drains as long as there is something to do at once. */
 void mtct_drain_all(mtc_queue *queue);
 
+/* A thread that owns the queue, its ctx, for a while, and does not come back:
+ * a loader or a callback ends it. Else its result is not NULL. */
+void *mtct_drain_to_the_end(void *queue);
+
 /* Asserts how a call ended, once; text NULL: no matter. */
 #define mtct_assert_heard(heard, status, text)                                 \
     mtct_check_heard((heard), (status), (text), __FILE__, __LINE__)

@@ -318,6 +318,16 @@ typedef struct holder {
     mtct_caller caller;
 } holder;
 
+/* A lease that no test waits for the end of. */
+static mtc_call leased_call(void)
+{
+    static mtc_strategy leased = MTC_STRATEGY_INIT(60000);
+    mtc_call call = MTC_CALL_INIT;
+    leased.lease_ms = 60000;
+    call.strategy = &leased;
+    return call;
+}
+
 static void open_other(mtc_cache **other)
 {
     char tiers[128];
@@ -329,13 +339,13 @@ static void open_other(mtc_cache **other)
     assert_int_equal(mtc_cache_open(&options, NULL, other), MTC_OK);
 }
 
-static void begin_load_elsewhere(holder *other, const mtc_call *call)
+static void begin_load_elsewhere(holder *other)
 {
     at_source = (mtct_stop){0};
     open_other(&other->cache);
     other->caller = (mtct_caller){.cache = other->cache,
                                   .key = "lease:b",
-                                  .call = *call,
+                                  .call = leased_call(),
                                   .loader = load_at_the_door};
     mtc_cache_remove(other->cache, mtc_str("lease:b"));
     mtct_caller_start(&other->caller);
@@ -371,16 +381,13 @@ static void assert_item(mtc_item *item, const char *text)
  */
 static void of_many_keys_others_load_some(void **state)
 {
-    mtc_strategy leased = MTC_STRATEGY_INIT(60000);
     mtct_heard heard = {0};
-    mtc_call call = MTC_CALL_INIT;
+    mtc_call call = leased_call();
     _Atomic size_t count = 0;
     holder other;
     (void)state;
     test_server_require(TEST_REDIS);
-    leased.lease_ms = 20000;
-    call.strategy = &leased;
-    begin_load_elsewhere(&other, &call);
+    begin_load_elsewhere(&other);
     name_items("lease:a", "lease:b", "lease:c");
     mtc_cache_get_or_load_many_async(queue, items, 3, &call, load_ours, &count,
                                      mtct_hear_many, &heard);
@@ -404,16 +411,12 @@ static void of_many_keys_others_load_some(void **state)
  * owner of a queue. */
 static void without_a_lease_nobody_waits_for_others(void **state)
 {
-    mtc_strategy leased = MTC_STRATEGY_INIT(60000);
     mtct_heard heard = {0};
-    mtc_call call = MTC_CALL_INIT;
     _Atomic size_t count = 0;
     holder other;
     (void)state;
     test_server_require(TEST_REDIS);
-    leased.lease_ms = 20000;
-    call.strategy = &leased;
-    begin_load_elsewhere(&other, &call);
+    begin_load_elsewhere(&other);
     name_items("lease:d", "lease:b", "lease:e");
     mtc_cache_get_or_load_many_async(queue, items, 3, NULL, load_ours, &count,
                                      mtct_hear_many, &heard);
@@ -426,7 +429,7 @@ static void without_a_lease_nobody_waits_for_others(void **state)
     end_load_elsewhere(&other);
     mtc_cache_close(&other.cache);
     close_cache();
-    begin_load_elsewhere(&other, &call);
+    begin_load_elsewhere(&other);
     name_items("lease:f", "lease:b", "lease:g");
     assert_int_equal(mtc_cache_get_or_load_many(cache, items, 3, NULL,
                                                 load_ours, &count),
@@ -448,14 +451,11 @@ static mtc_status leave_token(mtc_load *load, void *ctx)
  * without a lease follows it; the server does not answer then. */
 static void leave_a_lease_to(void (*follow)(void *ctx), void *ctx)
 {
-    mtc_strategy leased = MTC_STRATEGY_INIT(60000);
     mtct_heard first = {0};
-    mtc_call call = MTC_CALL_INIT;
+    mtc_call call = leased_call();
     _Atomic(mtc_load *) token = NULL;
     open_cache(server.url, 10000);
     atomic_store(&others_drive, true);
-    leased.lease_ms = 60000;
-    call.strategy = &leased;
     mtc_cache_get_or_load_async(queue, mtc_str("heir"), &call, leave_token,
                                 &token, mtct_hear, &first);
     while (!atomic_load(&token)) {
