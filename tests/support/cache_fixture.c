@@ -98,7 +98,8 @@ static void carry_out(mtct_script *script, mtc_verb verb, mtc_request *request)
     _Atomic uint64_t *counts[] = {&script->reads, &script->stores,
                                   &script->removes, &script->removes};
     mtc_status status = MTC_OK;
-    atomic_fetch_add(counts[verb], 1);
+    if (verb == MTC_VERB_READ)
+        atomic_fetch_add(counts[verb], 1);
     if (script->hook)
         status = script->hook(script, verb, request);
     if (status == MTC_OK) {
@@ -107,6 +108,8 @@ static void carry_out(mtct_script *script, mtc_verb verb, mtc_request *request)
                                        : write_locked(script, verb, request);
         pthread_mutex_unlock(&script->mutex);
     }
+    if (verb != MTC_VERB_READ)
+        atomic_fetch_add(counts[verb], 1);
     mtc_request_complete(request, status, status < 0 ? "scripted" : NULL);
 }
 
