@@ -1,5 +1,6 @@
 /*
- * The VFS that fails; see fault_vfs.h.
+ * The VFS that fails; see fault_vfs.h. What the disk tier never does, deleting
+ * and looking at a lock, is passed on.
  */
 #include "support/fault_vfs.h"
 
@@ -105,6 +106,7 @@ PASS(TRUNCATE, xTruncate, (sqlite3_file * file, sqlite3_int64 size), real, size)
 PASS(SYNC, xSync, (sqlite3_file * file, int flags), real, flags)
 PASS(SIZE, xFileSize, (sqlite3_file * file, sqlite3_int64 *size), real, size)
 PASS(LOCK, xLock, (sqlite3_file * file, int level), real, level)
+PASS(UNLOCK, xUnlock, (sqlite3_file * file, int level), real, level)
 PASS(SHM_MAP, xShmMap,
      (sqlite3_file * file, int region, int size, int is_extended,
       void volatile **memory),
@@ -117,11 +119,6 @@ static int fault_shm_lock(sqlite3_file *file, int offset, int count, int flags)
     if (flags & SQLITE_SHM_LOCK && fails(FAULT_VFS_SHM_LOCK))
         return fuse.kind.result;
     return real->pMethods->xShmLock(real, offset, count, flags);
-}
-
-static int fault_unlock(sqlite3_file *file, int level)
-{
-    return real_of(file)->pMethods->xUnlock(real_of(file), level);
 }
 
 static int fault_check_lock(sqlite3_file *file, int *is_reserved)
@@ -165,7 +162,7 @@ static const sqlite3_io_methods methods = {
     .xSync = fault_xSync,
     .xFileSize = fault_xFileSize,
     .xLock = fault_xLock,
-    .xUnlock = fault_unlock,
+    .xUnlock = fault_xUnlock,
     .xCheckReservedLock = fault_check_lock,
     .xFileControl = fault_control,
     .xSectorSize = fault_sector,
@@ -195,12 +192,13 @@ static int fault_open(sqlite3_vfs *self, const char *name, sqlite3_file *file,
     return result;
 }
 
-static int fault_delete(sqlite3_vfs *self, const char *name, int is_synced)
+static int fault_access(sqlite3_vfs *self, const char *name, int flags,
+                        int *is_so)
 {
     sqlite3_vfs *worker = self->pAppData;
-    if (fails(FAULT_VFS_DELETE))
+    if (fails(FAULT_VFS_ACCESS))
         return fuse.kind.result;
-    return worker->xDelete(worker, name, is_synced);
+    return worker->xAccess(worker, name, flags, is_so);
 }
 
 /* SQLite counts what it has slept, and no clock: waiting takes no time here. */
@@ -223,7 +221,7 @@ void fault_vfs_register(void)
     vfs.zName = "fault";
     vfs.pAppData = worker;
     vfs.xOpen = fault_open;
-    vfs.xDelete = fault_delete;
+    vfs.xAccess = fault_access;
     vfs.xSleep = fault_sleep;
     assert_int_equal(sqlite3_vfs_register(&vfs, 1), SQLITE_OK);
 }

@@ -16,10 +16,11 @@ typedef enum fault_vfs_verb {
     FAULT_VFS_TRUNCATE,
     FAULT_VFS_SIZE,
     FAULT_VFS_LOCK,
+    FAULT_VFS_UNLOCK, /* the lock is kept */
     FAULT_VFS_SHM_MAP,
     FAULT_VFS_SHM_LOCK,
     FAULT_VFS_OPEN,
-    FAULT_VFS_DELETE
+    FAULT_VFS_ACCESS
 } fault_vfs_verb;
 
 typedef struct fault_vfs_kind {
