@@ -39,8 +39,10 @@ static const char *file(const char *name)
     return path;
 }
 
-/* A server that shows this certificate and asks for the client's or not. */
-static void start(test_server *server, const char *name, const char *clients)
+/* A server that shows this certificate, asks for the client's or not, and
+ * speaks these versions of TLS. */
+static void start_versions(test_server *server, const char *name,
+                           const char *clients, const char *versions)
 {
     static char cert[128], key[128];
     test_server_require(TEST_REDIS_TLS);
@@ -54,8 +56,18 @@ static void start(test_server *server, const char *name, const char *clients)
                           file("ca.crt"),
                           "--tls-auth-clients",
                           clients,
+                          "--tls-protocols",
+                          versions,
+                          /* Old versions are not even offered otherwise. */
+                          "--tls-ciphers",
+                          "DEFAULT@SECLEVEL=0",
                           NULL};
     assert_true(test_server_start(server, TEST_REDIS_TLS, args));
+}
+
+static void start(test_server *server, const char *name, const char *clients)
+{
+    start_versions(server, name, clients, "TLSv1.2 TLSv1.3");
 }
 
 static mtci_redis_client *open_client(int port)
@@ -247,6 +259,18 @@ static void a_server_without_tls_is_told_apart(void **state)
                   "E_UNAVAILABLE the server does not speak TLS");
     mtci_client_free(client);
     assert_null(fake_server_stop(server));
+}
+
+static void an_old_version_of_tls_is_refused(void **state)
+{
+    (void)state;
+    test_server server;
+    start_versions(&server, "good", "no", "TLSv1.1");
+    mtci_redis_client *client = open_client(server.port);
+    expect_answer(client, "PING",
+                  "E_UNAVAILABLE the server's TLS is older than 1.2");
+    mtci_client_free(client);
+    test_server_stop(&server);
 }
 
 static void never_answer(fake_server *server, void *ctx)
@@ -611,6 +635,7 @@ int main(void)
         cmocka_unit_test(files_that_cannot_be_used_are_named_at_once),
         cmocka_unit_test(every_scheme_has_one_through_tls),
         cmocka_unit_test(a_server_without_tls_is_told_apart),
+        cmocka_unit_test(an_old_version_of_tls_is_refused),
         cmocka_unit_test(a_handshake_has_a_deadline),
         cmocka_unit_test(a_plain_client_is_told_of_rediss),
         cmocka_unit_test(values_of_every_size_pass_both_ways),
