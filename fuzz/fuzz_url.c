@@ -1,8 +1,8 @@
 /*
  * Fuzz target: URLs of tiers and their options.
  *
- * Any text is parsed or refused with a message; what is redacted shows no
- * password; options of the Redis tier are set or refused. No tier is opened.
+ * Any text is parsed or refused with a message; options of the Redis tier are
+ * set or refused. No tier is opened.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,17 +30,6 @@ static void set_options(const mtci_url *url)
     free(options);
 }
 
-static void check_redacted(const char *text, const mtci_url *url)
-{
-    char shown[TEXT_SIZE_MAX + 16];
-    mtci_url_redact(text, shown, sizeof shown);
-    /* A short password may occur elsewhere by chance. */
-    if (strlen(url->password) >= 8 && !strchr(text, '%') &&
-        strstr(shown, url->password) &&
-        !strstr(strstr(text, url->password) + 1, url->password))
-        abort();
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char text[TEXT_SIZE_MAX + 1];
@@ -56,7 +45,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (status != MTC_OK)
         return 0;
     set_options(&url);
-    check_redacted(text, &url);
     mtci_url_fini(&url);
     return 0;
 }

@@ -47,7 +47,4 @@ mtc_status mtci_url_parse(const char *text, mtc_error *error, mtci_url *url);
 /* A zeroed URL is valid. The password's bytes are wiped. */
 void mtci_url_fini(mtci_url *url);
 
-/* Writes text without its password ("***") into buffer, cut to size. */
-void mtci_url_redact(const char *text, char *buffer, size_t size);
-
 #endif
