@@ -7,7 +7,9 @@
  * cache; for a completion queue by the thread that drains it. It may use the
  * same cache for other keys. No lock of the library is held while it runs; it
  * may end by pthread_exit, cancellation or, in a caller's thread, a C++
- * exception, and one of those who wait takes over.
+ * exception, and one of those who wait takes over. It may not be left by
+ * longjmp, which runs no clean-up: nor may any other function of yours that
+ * the library calls.
  */
 #ifndef MTC_LOAD_H
 #define MTC_LOAD_H

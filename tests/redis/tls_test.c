@@ -48,20 +48,12 @@ static void start_versions(test_server *server, const char *name,
     test_server_require(TEST_REDIS_TLS);
     snprintf(cert, sizeof cert, "%s/%s.crt", dir, name);
     snprintf(key, sizeof key, "%s/%s.key", dir, name);
-    const char *args[] = {"--tls-cert-file",
-                          cert,
-                          "--tls-key-file",
-                          key,
-                          "--tls-ca-cert-file",
-                          file("ca.crt"),
-                          "--tls-auth-clients",
-                          clients,
-                          "--tls-protocols",
+    const char *args[] = {"--tls-cert-file", cert, "--tls-key-file", key,
+                          "--tls-ca-cert-file", file("ca.crt"),
+                          "--tls-auth-clients", clients, "--tls-protocols",
                           versions,
                           /* Old versions are not even offered otherwise. */
-                          "--tls-ciphers",
-                          "DEFAULT@SECLEVEL=0",
-                          NULL};
+                          "--tls-ciphers", "DEFAULT@SECLEVEL=0", NULL};
     assert_true(test_server_start(server, TEST_REDIS_TLS, args));
 }
 
