@@ -6,6 +6,7 @@
 ## make lint      run clang-tidy and cppcheck on src/
 ## make coverage  run the tests and say how much of src/ they run
 ## make valgrind  run the quick tests under valgrind
+## make abi       compare the binary interface with the last release's, or BASE's
 ## make docs      build the reference of the interface: build/docs/html
 ## make fuzz      run each fuzz target for FUZZ_SECONDS (60)
 ## make soak      real servers under each fault for SOAK_SECONDS (240): an hour
@@ -56,6 +57,10 @@ valgrind:
 	$(call BUILD,dev)
 	@scripts/valgrind.py build/dev
 
+abi:
+	$(DEPS) build abi
+	@scripts/abi.sh build/abi $(BASE)
+
 docs:
 	$(DEPS) docs
 	@scripts/docs.sh
@@ -87,9 +92,9 @@ install:
 	@test -n "$(DESTDIR)" || test "$$(id -u)" != 0 || ldconfig
 
 deps:
-	$(DEPS) build test fuzz check docs lint coverage valgrind
+	$(DEPS) build test fuzz check docs lint coverage valgrind abi
 
 clean:
 	@rm -rf build
 
-.PHONY: help demo test check lint coverage valgrind docs fuzz soak bench install deps clean
+.PHONY: help demo test check lint coverage valgrind abi docs fuzz soak bench install deps clean
