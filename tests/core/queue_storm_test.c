@@ -16,12 +16,12 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <sched.h>
 
 #include "core/queue.h"
 #include "support/cache_fixture.h"
 #include "support/callers.h"
+#include "support/inventory.h"
 #include "support/queue_rig.h"
 
 #define KEYS     4
@@ -246,17 +246,6 @@ static mtc_status play(mtct_script *script, mtc_verb verb, mtc_request *request)
     return any_of(16) == 0 ? MTC_E_CORRUPT : MTC_OK;
 }
 
-static size_t descriptors(void)
-{
-    size_t count = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    assert_non_null(dir);
-    while (readdir(dir))
-        count++;
-    closedir(dir);
-    return count;
-}
-
 static void judge(uint64_t chosen)
 {
     unsigned unheard = 0;
@@ -275,7 +264,7 @@ static void judge(uint64_t chosen)
 static void play_seed(uint64_t chosen)
 {
     pthread_t threads[OWNERS + BLOCKERS];
-    size_t before = descriptors();
+    int before = mtct_inventory_take().descriptors;
     seed = chosen;
     atomic_store(&chances, 0);
     atomic_store(&wrong_count, 0);
@@ -300,7 +289,7 @@ static void play_seed(uint64_t chosen)
     mtct_quiet_await(fixture.cache);
     mtct_cache_fini(&fixture);
     judge(chosen);
-    assert_int_equal(descriptors(), before);
+    assert_int_equal(mtct_inventory_take().descriptors, before);
 }
 
 static void each_call_is_answered_once(void **state)

@@ -4,7 +4,7 @@
  */
 #include "soak/worker.h"
 
-#include <dirent.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "mtc/stats.h"
 #include "soak/calls.h"
+#include "support/inventory.h"
 #include "support/stamp.h"
 
 #define LOOK_US     5000
@@ -20,28 +21,6 @@
 #define RECOVER_MS  20000
 #define SPARE_FILES 8 /* a connection more or less is no leak */
 #define OWN_KEY     1000000u
-
-typedef struct rest {
-    size_t files;
-    size_t threads;
-} rest;
-
-static size_t count_entries(const char *path)
-{
-    size_t count = 0;
-    DIR *dir = opendir(path);
-    while (dir && readdir(dir))
-        count++;
-    if (dir)
-        closedir(dir);
-    return count;
-}
-
-static rest count_rest(void)
-{
-    return (rest){count_entries("/proc/self/fd"),
-                  count_entries("/proc/self/task")};
-}
 
 #define complain(world, ...)                                                   \
     soak_complain((world)->board, (world)->worker, __VA_ARGS__)
@@ -183,31 +162,32 @@ static void check_stats(soak_world *world, const mtc_stats *stats)
 
 /* What is open beyond what was; a thread that was joined may be seen for a
  * moment. */
-static void check_rest(soak_world *world, rest before, size_t spare)
+static void check_rest(soak_world *world, mtct_inventory before, int spare)
 {
-    rest now = count_rest();
+    mtct_inventory now = mtct_inventory_take();
     int64_t until_ms = mtci_boot_ms() + QUIET_MS;
-    while ((now.files > before.files + spare || now.threads > before.threads) &&
+    while ((now.descriptors > before.descriptors + spare ||
+            now.threads > before.threads) &&
            mtci_boot_ms() < until_ms) {
         soak_nap_us(LOOK_US);
-        now = count_rest();
+        now = mtct_inventory_take();
     }
-    if (now.files > before.files + spare)
-        complain(world, "%zu descriptors were open, now %zu", before.files,
-                 now.files);
+    if (now.descriptors > before.descriptors + spare)
+        complain(world, "%d descriptors were open, now %d", before.descriptors,
+                 now.descriptors);
     if (now.threads > before.threads)
-        complain(world, "%zu threads there were, now %zu", before.threads,
+        complain(world, "%d threads there were, now %d", before.threads,
                  now.threads);
 }
 
 /* Loader threads stay with an open cache, so only descriptors count then. */
-static rest with_any_threads(rest counted)
+static mtct_inventory with_any_threads(mtct_inventory counted)
 {
-    counted.threads = SIZE_MAX;
+    counted.threads = INT_MAX;
     return counted;
 }
 
-static void look_at_the_end(soak_world *world, rest when_opened)
+static void look_at_the_end(soak_world *world, mtct_inventory when_opened)
 {
     mtc_stats stats;
     await_quiet(world, &stats);
@@ -217,19 +197,6 @@ static void look_at_the_end(soak_world *world, rest when_opened)
     check_rest(world, with_any_threads(when_opened), SPARE_FILES);
 }
 
-static void *end_at_once(void *ctx)
-{
-    return ctx;
-}
-
-/* With the first thread of a process a sanitizer starts one of its own. */
-static void start_first_thread(void)
-{
-    pthread_t thread;
-    if (pthread_create(&thread, NULL, end_at_once, NULL) == 0)
-        pthread_join(thread, NULL);
-}
-
 int soak_worker_run(int board_fd, unsigned worker, unsigned life)
 {
     static soak_world world;
@@ -237,13 +204,12 @@ int soak_worker_run(int board_fd, unsigned worker, unsigned life)
     if (!board)
         return 2;
     soak_world_init(&world, board, worker, worker + life * SOAK_WORKERS);
-    start_first_thread();
-    rest before = count_rest();
+    mtct_inventory before = mtct_inventory_take();
     if (!open_cache(&world))
         return 1;
     mtc_health health = {.struct_size = sizeof health};
     mtc_cache_ping(world.cache, &health);
-    rest when_opened = count_rest();
+    mtct_inventory when_opened = mtct_inventory_take();
     pthread_t watch, answerer;
     if (pthread_create(&watch, NULL, soak_watch_stalls, &world) != 0 ||
         pthread_create(&answerer, NULL, soak_answer_later, &world) != 0)

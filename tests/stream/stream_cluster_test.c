@@ -20,6 +20,7 @@
 #include "mtc/group.h"
 #include "redis/slots.h"
 #include "support/redis_cluster.h"
+#include "support/standing.h"
 
 #define WAIT_MS 20000
 #define ROUNDS  12
@@ -32,6 +33,7 @@ static int start(void **state)
     char tiers[200];
     mtc_cache_options options = MTC_CACHE_OPTIONS_INIT;
     (void)state;
+    mtct_standing_shares_connections();
     if (!test_server_installed(TEST_REDIS))
         return 0;
     if (!test_cluster_start(&the_cluster))

@@ -10,10 +10,10 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <time.h>
 
 #include "support/callers.h"
+#include "support/inventory.h"
 
 #define WAIT_MS_MAX 30000
 
@@ -35,48 +35,27 @@ static void nap(void)
 
 /* -- what is there ------------------------------------------------------ */
 
-static int count_in(const char *folder)
-{
-    DIR *dir = opendir(folder);
-    int count = 0;
-    assert_non_null(dir);
-    while (readdir(dir) != NULL)
-        count++;
-    closedir(dir);
-    return count;
-}
-
-typedef struct inventory {
-    int descriptors;
-    int threads;
+typedef struct holding {
+    mtct_inventory system;
     long live;
-} inventory;
+} holding;
 
-static inventory inventory_take(const fault_sweep *sweep)
+static long live_of(const fault_sweep *sweep)
 {
-    return (inventory){count_in("/proc/self/fd"), count_in("/proc/self/task"),
-                       sweep->live ? sweep->live() : 0};
+    return sweep->live ? sweep->live() : 0;
 }
 
-static bool is_same(const inventory *one, const inventory *other)
+static void assert_nothing_left(const fault_sweep *sweep, const holding *before)
 {
-    return one->descriptors == other->descriptors &&
-           one->threads == other->threads && one->live == other->live;
-}
-
-/* A thread that was joined, or looks up a name, is gone before long. */
-static void assert_nothing_left(const fault_sweep *sweep,
-                                const inventory *before)
-{
-    inventory now = inventory_take(sweep);
-    for (int ms = 0; ms < WAIT_MS_MAX && !is_same(&now, before); ms++) {
+    mtct_inventory now;
+    bool is_same = mtct_inventory_await(&before->system, &now);
+    for (int ms = 0; ms < WAIT_MS_MAX && live_of(sweep) != before->live; ms++)
         nap();
-        now = inventory_take(sweep);
-    }
-    if (!is_same(&now, before))
+    if (!is_same || live_of(sweep) != before->live)
         fail_msg("left behind: %d descriptors, %d threads, %ld allocations",
-                 now.descriptors - before->descriptors,
-                 now.threads - before->threads, now.live - before->live);
+                 now.descriptors - before->system.descriptors,
+                 now.threads - before->system.threads,
+                 live_of(sweep) - before->live);
 }
 
 /* -- for the calls ------------------------------------------------------ */
@@ -316,7 +295,7 @@ static bool sweep_once(const fault_sweep *sweep, const fault_call *call, long n,
                        bool goes_on)
 {
     fault_rig rig;
-    inventory before = inventory_take(sweep);
+    holding before = {mtct_inventory_take(), live_of(sweep)};
     open_rig(&rig, sweep->tiers);
     sweep->arm(n, goes_on);
     rig.call = call->name;

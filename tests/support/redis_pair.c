@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "redis/call.h"
 #include "support/redis_rig.h"
+#include "support/standing.h"
 
 #define CALL_MS 10000
 #define LIFE_MS 60000
@@ -33,6 +34,7 @@ void redis_pair_start(redis_pair *pair, const char *const *args,
                       const char *params)
 {
     test_server_require(TEST_REDIS);
+    mtct_standing_shares_connections();
     assert_true(test_server_start(&pair->server, TEST_REDIS, args));
     pair->tier = redis_pair_tier(pair, params);
     pair->other = redis_rig_client(pair->server.port);

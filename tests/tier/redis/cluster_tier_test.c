@@ -23,6 +23,7 @@
 #include "redis/slots.h"
 #include "support/redis_cluster.h"
 #include "support/redis_rig.h"
+#include "support/standing.h"
 
 #define CALL_MS      10000
 #define KEYS_MAX     2000
@@ -40,6 +41,7 @@ static mtc_tier *the_tier;
 static int start(void **state)
 {
     (void)state;
+    mtct_standing_shares_connections();
     if (!test_server_installed(TEST_REDIS))
         return 0;
     if (!test_cluster_start(&the_cluster))

@@ -23,6 +23,7 @@
 #include "support/redis_cluster.h"
 #include "support/redis_pair.h"
 #include "support/redis_rig.h"
+#include "support/standing.h"
 
 #define KEYS      300
 #define TEXT_SIZE 24
@@ -38,6 +39,7 @@ static int start(void **state)
     char tiers[256];
     mtc_cache_options options = MTC_CACHE_OPTIONS_INIT;
     (void)state;
+    mtct_standing_shares_connections();
     if (!test_server_installed(TEST_REDIS_TLS))
         return 0;
     if (!tls_rig_make(dir) || !test_cluster_start_tls(&the_cluster, dir))
