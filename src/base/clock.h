@@ -48,8 +48,10 @@ static inline int64_t mtci_clock_ms(const mtci_clock *clock)
     return clock->now_ms(clock->ctx);
 }
 
-/* The time for hits: never behind, and ahead by less than a tick, so that no
- * life lasts longer than it was given. */
+/* The time for hits: ahead by less than a tick, so that no life lasts longer
+ * than it was given. It is behind only when the kernel's tick is late, as in a
+ * virtual machine that has to wait for its processors, and by as much: what
+ * must hold from one moment on does not rest on it. */
 static inline int64_t mtci_clock_soon_ms(const mtci_clock *clock)
 {
     if (__builtin_expect(!clock->is_boot, 0))
@@ -59,7 +61,7 @@ static inline int64_t mtci_clock_soon_ms(const mtci_clock *clock)
 }
 
 /* The time from which lives count: never ahead, and behind by less than a
- * tick. */
+ * tick, unless that is late. */
 static inline int64_t mtci_clock_past_ms(const mtci_clock *clock)
 {
     if (__builtin_expect(!clock->is_boot, 0))

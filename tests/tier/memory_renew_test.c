@@ -2,7 +2,7 @@
  * labels: quick unit
  *
  * A value that is stored again as it is in memory: its entry lives on in place,
- * and no byte is copied.
+ * and no byte is copied. One that is expired is stale for every reader.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -117,6 +117,52 @@ static void the_same_value_lives_on_in_place(void **state)
     assert_int_equal(usage.evicted_expired, 1);
 }
 
+/* The time of hits is behind when the kernel's tick is late. */
+static void expired_it_is_stale_however_late_the_clock(void **state)
+{
+    (void)state;
+    mtc_value found;
+    mtc_request first = storing(mtc_value_borrow(mtc_str("value")), 5000);
+    submit(MTC_VERB_STORE, &first);
+    mtc_request expiring = storing((mtc_value){0}, 5500);
+    submit(MTC_VERB_EXPIRE, &expiring);
+    assert_int_equal(find(5400, &found), MTC_STALE);
+    mtc_request again = storing(found, 5600);
+    submit(MTC_VERB_STORE, &again);
+    mtc_value_free(&found);
+    assert_int_equal(find(5610, &found), MTC_OK);
+    mtc_value_free(&found);
+    assert_int_equal(replaced(), 0);
+}
+
+/* Nor does it matter that it was stale already. */
+static void expired_late_it_is_stale_too(void **state)
+{
+    (void)state;
+    mtc_value found;
+    mtc_request first = storing(mtc_value_borrow(mtc_str("value")), 5000);
+    submit(MTC_VERB_STORE, &first);
+    mtc_request expiring = storing((mtc_value){0}, 6001);
+    submit(MTC_VERB_EXPIRE, &expiring);
+    assert_int_equal(find(5990, &found), MTC_STALE);
+    mtc_value_free(&found);
+    assert_int_equal(find(6520, &found), MTC_MISS);
+}
+
+/* What is read of it says so too. */
+static void expired_it_is_read_as_stale(void **state)
+{
+    (void)state;
+    mtc_request first = storing(mtc_value_borrow(mtc_str("value")), 5000);
+    submit(MTC_VERB_STORE, &first);
+    mtc_request expiring = storing((mtc_value){0}, 5500);
+    submit(MTC_VERB_EXPIRE, &expiring);
+    mtc_request reading = storing((mtc_value){0}, 5400);
+    submit(MTC_VERB_READ, &reading);
+    assert_int_equal(reading.facts.left_ms, reading.facts.window_ms);
+    mtc_value_free(&reading.value);
+}
+
 /* The wheel has it at its new end: tend does not take it at the old one. */
 static void it_is_kept_beyond_its_old_end(void **state)
 {
@@ -187,6 +233,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(the_same_value_lives_on_in_place),
         CASE(it_is_kept_beyond_its_old_end),
+        CASE(expired_it_is_stale_however_late_the_clock),
+        CASE(expired_late_it_is_stale_too),
+        CASE(expired_it_is_read_as_stale),
         CASE(other_facts_make_another_entry),
         CASE(other_bytes_make_another_entry),
         CASE(a_value_whose_key_was_removed_is_stored_anew),

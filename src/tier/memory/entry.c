@@ -88,6 +88,8 @@ void mtci_entry_facts(const mtci_entry *entry, int64_t now_ms, mtc_facts *facts)
     facts->ttl_ms = extra->ttl_ms;
     facts->window_ms = extra->window_ms;
     facts->etag = mtc_bytes(value + entry->value_size, extra->etag_size);
+    if ((end & MTCI_ENTRY_EXPIRED) && facts->left_ms > facts->window_ms)
+        facts->left_ms = facts->window_ms;
 }
 
 bool mtci_entry_is_of(const mtci_entry *entry, const mtc_request *request)

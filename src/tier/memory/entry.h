@@ -21,8 +21,9 @@
 #include "tier/memory/wheel.h"
 
 /* Flags in the high 16 bits of end. Without any the entry is a plain value. */
-#define MTCI_ENTRY_EXTRA (UINT64_C(1) << 48) /* has mtci_extra */
-#define MTCI_ENTRY_WIDE  (UINT64_C(1) << 49) /* its key has 65,536 bytes */
+#define MTCI_ENTRY_EXTRA   (UINT64_C(1) << 48) /* has mtci_extra */
+#define MTCI_ENTRY_WIDE    (UINT64_C(1) << 49) /* its key has 65,536 bytes */
+#define MTCI_ENTRY_EXPIRED (UINT64_C(1) << 50) /* stale, whatever its end */
 
 /* What every life is cut by: a copy must not outlive the truth by the part of
  * a millisecond that the clock cuts off. */

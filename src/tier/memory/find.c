@@ -33,7 +33,7 @@ static mtc_status judge(const mtci_entry *entry, uint64_t end, int64_t now_ms)
         return MTC_MISS;
     if (!extra)
         return MTC_OK;
-    bool is_stale = left_ms <= extra->window_ms;
+    bool is_stale = left_ms <= extra->window_ms || (end & MTCI_ENTRY_EXPIRED);
     if (extra->kind == MTC_KIND_VALUE)
         return is_stale ? MTC_STALE : MTC_OK;
     /* A negative entry past its soft end says nothing, and neither does a

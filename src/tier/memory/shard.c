@@ -272,12 +272,14 @@ bool mtci_shard_remove_locked(mtci_shard *shard, mtc_slice key, uint64_t hash)
     return ref != 0;
 }
 
-/* Ends an entry at another time. */
-static void move_end(mtci_shard *shard, uint32_t ref, uint64_t end)
+/* Ends an entry at another time; expired is MTCI_ENTRY_EXPIRED or 0. */
+static void move_end(mtci_shard *shard, uint32_t ref, uint64_t end,
+                     uint64_t expired)
 {
     mtci_entry *entry = entry_of(shard, ref);
+    uint64_t flags = mtci_entry_flags(entry) & ~MTCI_ENTRY_EXPIRED;
     mtci_wheel_drop(&shard->wheel, ref);
-    atomic_store_explicit(&entry->end, mtci_entry_flags(entry) | end,
+    atomic_store_explicit(&entry->end, flags | expired | end,
                           memory_order_relaxed);
     mtci_wheel_add(&shard->wheel, ref);
 }
@@ -288,7 +290,7 @@ bool mtci_shard_renew_locked(mtci_shard *shard, const mtc_request *request)
     if (!ref || !mtci_entry_is_of(entry_of(shard, ref), request))
         return false;
     move_end(shard, ref,
-             mtci_entry_end(request->sent_ms, request->facts.left_ms));
+             mtci_entry_end(request->sent_ms, request->facts.left_ms), 0);
     return true;
 }
 
@@ -301,12 +303,12 @@ void mtci_shard_expire_locked(mtci_shard *shard, mtc_slice key, uint64_t hash,
     mtc_facts facts;
     mtci_entry_facts(entry_of(shard, ref), now_ms, &facts);
     int64_t left_ms = facts.left_ms;
-    if (left_ms > facts.window_ms) {
+    if (left_ms > facts.window_ms)
         left_ms = facts.window_ms;
-        move_end(shard, ref, (uint64_t)(now_ms + left_ms));
-    }
     if (left_ms <= 0)
         leave(shard, ref, MTC_EVICTED_EXPIRED);
+    else
+        move_end(shard, ref, (uint64_t)(now_ms + left_ms), MTCI_ENTRY_EXPIRED);
 }
 
 bool mtci_shard_sweep_locked(mtci_shard *shard, int64_t now_ms, size_t *work)

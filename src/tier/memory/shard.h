@@ -96,7 +96,8 @@ bool mtci_shard_remove_locked(mtci_shard *shard, mtc_slice key, uint64_t hash);
  * in place, if nothing else of it differs. False: it has to be stored. */
 bool mtci_shard_renew_locked(mtci_shard *shard, const mtc_request *request);
 
-/* Cuts what is left of a key to its stale window. */
+/* Cuts what is left of a key to its stale window, and marks it: it is stale
+ * also for a reader whose time is behind now_ms, as that of hits can be. */
 void mtci_shard_expire_locked(mtci_shard *shard, mtc_slice key, uint64_t hash,
                               int64_t now_ms);
 
