@@ -66,7 +66,7 @@ def main():
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("tests", nargs="*")
-    wanted = parser.parse_args()
+    wanted = parser.parse_intermixed_args()
     tests = [t for t in tests_of(wanted.build) if t[0] not in SKIPPED and
              (not wanted.tests or t[0] in wanted.tests)]
     failed = []

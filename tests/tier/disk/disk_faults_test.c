@@ -176,7 +176,7 @@ static void a_full_disk_is_unavailable_until_there_is_room(void **state)
 static void fill_a_small_disk(disk_rig *rig)
 {
     if (unshare(CLONE_NEWNS) != 0 ||
-        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("tmpfs", rig->dir, "tmpfs", 0, "size=400k") != 0)
         _exit(MAY_NOT_MOUNT);
     disk_rig_open(rig, NULL);
