@@ -231,8 +231,9 @@ typedef struct mtc_tier_ops {
     mtc_status (*attach)(mtc_tier *tier, const mtc_tier_host *host);
 
     /** Optional, for a tier that always answers at once: finds one key.
-     *  MTC_OK, MTC_STALE, MTC_ABSENT (out filled), or MTC_MISS. Never blocks
-     *  beyond a short lock. */
+     *  MTC_OK, MTC_STALE, MTC_ABSENT (out filled), or MTC_MISS. now_ms may be
+     *  behind that of a request that is complete: an entry that was expired
+     *  is stale all the same. Never blocks beyond a short lock. */
     mtc_status (*find)(mtc_tier *tier, mtc_slice key, uint64_t hash,
                        int64_t now_ms, mtc_value *out);
 

@@ -377,6 +377,26 @@ static void find_agrees_with_read(void **state)
     assert_null(value.ops);
 }
 
+/* Whoever asks later may have a clock that is behind. */
+static void find_has_an_expired_entry_as_stale(void **state)
+{
+    trial *trial = *state;
+    trial_require(trial, 0);
+    const mtc_tier_ops *ops = trial->tier->ops;
+    if (!ops->find)
+        skip();
+    mtc_slice key = trial_key(trial, "expired");
+    mtc_value value = {0};
+    ask ask;
+    store_with_facts(trial, key);
+    ask_init(&ask, trial, key);
+    assert_int_equal(trial_call(trial, MTC_VERB_EXPIRE, &ask), MTC_OK);
+    assert_int_equal(ops->find(trial->tier, key, ask.request.hash,
+                               ask.request.sent_ms - 10, &value),
+                     MTC_STALE);
+    mtc_value_free(&value);
+}
+
 const struct CMUnitTest contract_life_tests[] = {
     cmocka_unit_test(an_entry_ends_with_its_life),
     cmocka_unit_test(a_read_never_tells_more_than_is_left),
@@ -398,6 +418,7 @@ const struct CMUnitTest contract_life_tests[] = {
     cmocka_unit_test(what_is_found_has_a_ticket_too),
     cmocka_unit_test(a_ticket_is_refused_after_anothers_remove),
     cmocka_unit_test(find_agrees_with_read),
+    cmocka_unit_test(find_has_an_expired_entry_as_stale),
 };
 
 const size_t contract_life_test_count =
