@@ -22,6 +22,7 @@
 #define MOVE_MS        10000
 #define KEYS_PER_STEP  100
 #define TEXT_SIZE      4096
+#define ID_SIZE        40 /* hexadecimal digits */
 
 static void sleep_ms(int ms)
 {
@@ -50,6 +51,22 @@ static bool tell(test_cluster *cluster, int node, const char *words)
     return false;
 }
 
+/* A node that has just been started may take its time for the first answer. */
+static bool learn_id(test_cluster *cluster, int node)
+{
+    char text[TEXT_SIZE];
+    for (int waited = 0; waited < FORM_MS_MAX; waited += POLL_MS) {
+        ask(cluster, node, text, "CLUSTER MYID");
+        if (strspn(text, "0123456789abcdef") == ID_SIZE) {
+            memcpy(cluster->ids[node], text, ID_SIZE + 1);
+            return true;
+        }
+        sleep_ms(POLL_MS);
+    }
+    fprintf(stderr, "node %d does not say who it is: %s\n", node, text);
+    return false;
+}
+
 static bool start_node(test_cluster *cluster, int i)
 {
     const char *args[] = {"--cluster-enabled",      "yes",
@@ -72,11 +89,8 @@ static bool start_node(test_cluster *cluster, int i)
     }
     if (cluster->servers[i].pid == 0)
         return false;
-    char text[TEXT_SIZE];
     cluster->admins[i] = redis_rig_client_to(&cluster->servers[i]);
-    snprintf(cluster->ids[i], sizeof cluster->ids[i], "%.40s",
-             ask(cluster, i, text, "CLUSTER MYID"));
-    return true;
+    return learn_id(cluster, i);
 }
 
 /* Polls until a node's answer has a text in it. */
