@@ -117,15 +117,21 @@ static void the_same_value_lives_on_in_place(void **state)
     assert_int_equal(usage.evicted_expired, 1);
 }
 
+/* Stores at 5000, and expires that. */
+static void begin_expired(int64_t at_ms)
+{
+    mtc_request first = storing(mtc_value_borrow(mtc_str("value")), 5000);
+    submit(MTC_VERB_STORE, &first);
+    mtc_request expiring = storing((mtc_value){0}, at_ms);
+    submit(MTC_VERB_EXPIRE, &expiring);
+}
+
 /* The time of hits is behind when the kernel's tick is late. */
 static void expired_it_is_stale_however_late_the_clock(void **state)
 {
     (void)state;
     mtc_value found;
-    mtc_request first = storing(mtc_value_borrow(mtc_str("value")), 5000);
-    submit(MTC_VERB_STORE, &first);
-    mtc_request expiring = storing((mtc_value){0}, 5500);
-    submit(MTC_VERB_EXPIRE, &expiring);
+    begin_expired(5500);
     assert_int_equal(find(5400, &found), MTC_STALE);
     mtc_request again = storing(found, 5600);
     submit(MTC_VERB_STORE, &again);
@@ -140,10 +146,7 @@ static void expired_late_it_is_stale_too(void **state)
 {
     (void)state;
     mtc_value found;
-    mtc_request first = storing(mtc_value_borrow(mtc_str("value")), 5000);
-    submit(MTC_VERB_STORE, &first);
-    mtc_request expiring = storing((mtc_value){0}, 6001);
-    submit(MTC_VERB_EXPIRE, &expiring);
+    begin_expired(6001);
     assert_int_equal(find(5990, &found), MTC_STALE);
     mtc_value_free(&found);
     assert_int_equal(find(6520, &found), MTC_MISS);
@@ -153,10 +156,7 @@ static void expired_late_it_is_stale_too(void **state)
 static void expired_it_is_read_as_stale(void **state)
 {
     (void)state;
-    mtc_request first = storing(mtc_value_borrow(mtc_str("value")), 5000);
-    submit(MTC_VERB_STORE, &first);
-    mtc_request expiring = storing((mtc_value){0}, 5500);
-    submit(MTC_VERB_EXPIRE, &expiring);
+    begin_expired(5500);
     mtc_request reading = storing((mtc_value){0}, 5400);
     submit(MTC_VERB_READ, &reading);
     assert_int_equal(reading.facts.left_ms, reading.facts.window_ms);
