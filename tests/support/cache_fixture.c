@@ -93,6 +93,8 @@ static mtc_status write_locked(mtct_script *script, mtc_verb verb,
     return mtc_value_share(&request->value, &script->entries[i].value);
 }
 
+/* A read is counted before the hook, which may hold it; a write once it is
+ * there, for who waits for the count and then looks. */
 static void carry_out(mtct_script *script, mtc_verb verb, mtc_request *request)
 {
     _Atomic uint64_t *counts[] = {&script->reads, &script->stores,
